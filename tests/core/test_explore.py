@@ -1,0 +1,227 @@
+"""Exploring any server recovers exactly its profile, at the least number of connections."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlscheck.core import registry
+from tlscheck.core.explore import (
+    Answer,
+    Exploration,
+    Refused,
+    Unknown,
+    VersionFacts,
+    explore,
+    explore_version,
+)
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+
+MODERN = [Version.SSLv3, Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2, Version.TLSv1_3]
+USUAL = {
+    v: [s for s in registry.suites_of(v) if registry.suites()[s].key_exchange in
+        ("TLS13", "ECDHE", "DHE", "RSA") and registry.suites()[s].authentication != "PSK"]
+    for v in MODERN
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A server: for each version suites and groups in its order; whose order it follows."""
+
+    suites: dict[Version, tuple[int, ...]]
+    curves: dict[Version, tuple[int, ...]]
+    fields: tuple[int, ...]
+    server_order: bool
+    most: int = 10_000  # refuses hellos with more suites than this
+
+
+def choose(ours: tuple[int, ...], theirs: tuple[int, ...], server_order: bool) -> int | None:
+    first, second = (theirs, ours) if server_order else (ours, theirs)
+    return next((item for item in first if item in second), None)
+
+
+def answer(profile: Profile, hello: Hello) -> Answer:
+    if len(hello.suites) > profile.most:
+        return Refused("alert handshake_failure")
+    offered = [v for v in profile.suites if v <= hello.version] if hello.version != 2 else []
+    if hello.version is Version.TLSv1_3 and Version.TLSv1_3 not in profile.suites:
+        return Refused("alert protocol_version", version=True)
+    if not offered:
+        return Refused("alert protocol_version", version=True)
+    version = max(offered)
+    curve = choose(hello.groups, profile.curves.get(version, ()), profile.server_order)
+    field = choose(hello.groups, profile.fields, profile.server_order)
+    table = registry.suites()
+
+    def usable(suite: int) -> bool:
+        kind = table[suite].key_exchange
+        return (
+            curve is not None if kind == "ECDHE"
+            else field is not None or not set(hello.groups) & set(registry.ffdhe_groups())
+            if kind == "DHE"
+            else (curve or field) is not None if kind == "TLS13"
+            else True
+        )  # fmt: skip
+
+    theirs = tuple(s for s in profile.suites[version] if usable(s))
+    suite = choose(hello.suites, theirs, profile.server_order)
+    if suite is None:
+        return Refused("alert handshake_failure")
+    kind = table[suite].key_exchange
+    group = {"ECDHE": curve, "DHE": field, "TLS13": curve}.get(kind)
+    return Picked(version, suite, group, retry=version is Version.TLSv1_3)
+
+
+def run(
+    exploration: Exploration[object], reply: Callable[[Hello], Answer]
+) -> tuple[object, list[Hello]]:
+    asked: list[Hello] = []
+    try:
+        hellos = next(exploration)
+        while True:
+            asked += hellos
+            hellos = exploration.send(tuple(reply(h) for h in hellos))
+    except StopIteration as stop:
+        return stop.value, asked
+
+
+@st.composite
+def profiles(draw: st.DrawFn, versions: list[Version] = MODERN, small: bool = False) -> Profile:
+    chosen = draw(st.lists(st.sampled_from(versions), min_size=1, unique=True))
+    suites, curves = {}, {}
+    for version in chosen:
+        pool = USUAL[version]
+        most = 6 if small else 20
+        suites[version] = tuple(
+            draw(st.lists(st.sampled_from(pool), min_size=1, max_size=most, unique=True))
+        )
+        groups = registry.groups_of(version)
+        groups = groups if version is Version.TLSv1_3 else registry.curves_of(version)
+        curves[version] = tuple(
+            draw(st.lists(st.sampled_from(groups), min_size=1, max_size=8, unique=True))
+        )
+    fields = tuple(
+        draw(st.lists(st.sampled_from(registry.ffdhe_groups()), min_size=1, unique=True))
+    )
+    return Profile(suites, curves, fields, draw(st.booleans()))
+
+
+def expect(profile: Profile, fact: VersionFacts, hellos: list[Hello]) -> None:
+    version, found = fact.version, fact.protocol
+    if version not in profile.suites:
+        assert found.offered == "no", (version, found)
+        return
+    theirs = profile.suites[version]
+    names = tuple(registry.suite_name(s) for s in theirs)
+    assert found.offered == "yes" and found.why is None, found
+    assert set(found.suites) == set(names)
+    if len(names) > 1:
+        # A server whose order happens to be ours cannot be told from one without: either is true.
+        assert found.order == ("server" if profile.server_order else "client")
+        if profile.server_order:
+            assert found.suites == names
+    else:
+        assert found.order is None
+    if version >= Version.TLSv1_2:
+        kinds = {registry.suites()[s].key_exchange for s in theirs}
+        groups: set[int] = set()
+        if kinds & {"ECDHE", "TLS13"}:
+            groups |= set(profile.curves[version])
+        if "DHE" in kinds:
+            groups |= set(profile.fields)
+        assert set(found.groups) == {registry.group_name(g) for g in groups}
+
+
+# Beside accepted + 1: one more for the order of suites; for the groups of TLS 1.2 there are two
+# lists (curves and RFC 7919), each accepted + 1, with one more for their order, and one for a
+# server with ECDSA only.
+CONSTANT = 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(profiles())
+def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
+    for version in MODERN:
+        fact, asked = run(explore_version(version, "a.example"), lambda h: answer(profile, h))
+        assert isinstance(fact, VersionFacts)
+        expect(profile, fact, asked)
+        suites = len(fact.protocol.suites)
+        if fact.protocol.offered == "no":
+            assert len(asked) == 1
+        elif version < Version.TLSv1_2:
+            assert len(asked) <= suites + 1 + CONSTANT
+        else:
+            groups = len(fact.protocol.groups)
+            assert len(asked) <= (suites + 1 + CONSTANT) + (groups + 2 * (1 + CONSTANT) + 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(profiles())
+def test_all_versions_side_by_side_give_the_same(profile: Profile) -> None:
+    facts, asked = run(explore("a.example"), lambda h: answer(profile, h))
+    assert isinstance(facts, tuple)
+    assert [fact.version for fact in facts] == sorted(Version)
+    for fact in facts:
+        expect(profile, fact, asked)
+
+
+@settings(max_examples=60, deadline=None)
+@given(profiles(small=True), st.sampled_from([90, 120, 128]))
+def test_a_server_that_refuses_long_lists_is_not_said_to_refuse_all(
+    profile: Profile, most: int
+) -> None:
+    short = Profile(profile.suites, profile.curves, profile.fields, profile.server_order, most)
+    facts, _ = run(explore("a.example"), lambda h: answer(short, h))
+    assert isinstance(facts, tuple)
+    for fact in facts:
+        if fact.version in profile.suites:
+            names = {registry.suite_name(s) for s in profile.suites[fact.version]}
+            assert fact.protocol.offered == "yes" and set(fact.protocol.suites) == names
+
+
+@settings(max_examples=100, deadline=None)
+@given(profiles(), st.integers(0, 60))
+def test_going_blind_midway_never_makes_a_no(profile: Profile, sight: int) -> None:
+    asked = 0
+
+    def fading(hello: Hello) -> Answer:
+        nonlocal asked
+        asked += 1
+        return answer(profile, hello) if asked <= sight else Unknown("read time-out")
+
+    facts, _ = run(explore("a.example"), fading)
+    assert isinstance(facts, tuple)
+    for fact in facts:
+        if fact.version in profile.suites:
+            found = fact.protocol
+            assert found.offered in ("yes", "unknown")
+            whole = {registry.suite_name(s) for s in profile.suites[fact.version]}
+            assert set(found.suites) <= whole
+            assert found.why is not None or set(found.suites) == whole
+
+
+def test_a_server_that_picks_what_was_not_offered_ends_and_is_noted() -> None:
+    facts, asked = run(explore("a.example"), lambda h: Picked(h.version, 0x1A1A, 0x2A2A))
+    assert isinstance(facts, tuple)
+    assert all(f.protocol.offered == "unknown" for f in facts if f.version > Version.SSLv2)
+    assert all(f.notes for f in facts if f.version > Version.SSLv2)
+    assert len(asked) < 20
+
+
+def test_a_server_that_always_picks_the_same_suite_offers_just_that() -> None:
+    always = lambda h: Picked(h.version, USUAL[Version.TLSv1_2][0], 0x001D)  # noqa: E731
+    fact, asked = run(explore_version(Version.TLSv1_2, None), always)
+    assert isinstance(fact, VersionFacts)
+    assert fact.protocol.suites == (registry.suite_name(USUAL[Version.TLSv1_2][0]),)
+    assert fact.notes and len(asked) < 8
+
+
+def test_ssl2_lists_all_kinds_from_one_answer() -> None:
+    fact, asked = run(
+        explore_version(Version.SSLv2, None), lambda h: Ssl2Picked((0x0700C0, 0x010080))
+    )
+    assert isinstance(fact, VersionFacts) and len(asked) == 1
+    assert fact.protocol.suites == ("SSL_CK_RC4_128_WITH_MD5", "SSL_CK_DES_192_EDE3_CBC_WITH_MD5")

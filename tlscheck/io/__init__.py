@@ -1,0 +1,1 @@
+"""The impure edge: one file for each thing outside the program."""

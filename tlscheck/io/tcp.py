@@ -1,0 +1,86 @@
+"""One hello out, one reply back: the only place that opens a probe's socket."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+
+from tlscheck.core import wire
+from tlscheck.core.wire import Hangup, Hello, OwnFault, Reply, Silent, Unreachable
+
+# Faults of this machine, which say nothing about the server.
+_OWN = {
+    errno.EMFILE: "out of file descriptors",
+    errno.ENFILE: "out of file descriptors",
+    errno.EADDRNOTAVAIL: "out of ports",
+    errno.ENOBUFS: "out of buffers",
+    errno.ENOMEM: "out of memory",
+    errno.EAFNOSUPPORT: "address family not supported",
+    errno.EACCES: "not permitted",
+    errno.EPERM: "not permitted",
+}
+_AWAY = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ENETDOWN: "network down",
+    errno.ETIMEDOUT: "connect time-out",
+}
+_RESET = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+# Close by RST: the handshake is never finished, and no TIME_WAIT is left behind.
+_LINGER = struct.pack("ii", 1, 0)
+
+
+async def exchange(
+    address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+) -> Reply:
+    """Ask `hello` of `address` (an IP literal). `connect` and `read` are seconds; `read` bounds
+    the whole answer. Never raises but for cancellation."""
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    reader = wire.Reader(hello)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as fault:
+        return _connect_fault(fault)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            async with asyncio.timeout(connect):
+                await loop.sock_connect(sock, (address, port))
+        except TimeoutError:
+            return Silent("connect")
+        except OSError as fault:
+            return _connect_fault(fault)
+        try:
+            async with asyncio.timeout(read):
+                await loop.sock_sendall(sock, wire.encode(hello, random))
+                while True:
+                    data = await loop.sock_recv(sock, 16384)
+                    if not data:
+                        return reader.end(Hangup("closed"))
+                    if reply := reader.feed(data):
+                        return reply
+        except TimeoutError:
+            return reader.end(Silent("read"))
+        except OSError as fault:
+            if fault.errno in _RESET:
+                return reader.end(Hangup("reset"))
+            return _connect_fault(fault)
+    finally:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+        finally:
+            sock.close()
+
+
+def _connect_fault(fault: OSError) -> Reply:
+    code = fault.errno or 0
+    if code in _OWN:
+        return OwnFault(_OWN[code])
+    if code in _RESET:
+        return Hangup("reset")
+    return Unreachable(_AWAY.get(code, errno.errorcode.get(code, "no connection")))

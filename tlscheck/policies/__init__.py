@@ -1,0 +1,1 @@
+"""Data: one TOML file a policy version. A published one is superseded, never edited."""

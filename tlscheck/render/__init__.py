@@ -1,0 +1,1 @@
+"""Pure: a report as text, one module a format."""

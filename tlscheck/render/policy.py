@@ -1,0 +1,69 @@
+"""A policy as text: what it holds endpoints against, one block a rule."""
+
+from __future__ import annotations
+
+import textwrap
+
+from tlscheck.core.policy import Param, Policy, Rule
+from tlscheck.render.clean import clean
+
+
+def describe(policy: Policy) -> str:
+    """The whole policy in a fixed layout that can be compared line by line; ends with newline."""
+    head = [
+        f"{policy.id}: {policy.title}",
+        f"  publisher   {policy.publisher}, {policy.version}",
+        f"  published   {policy.published.isoformat()}",
+        f"  status      {policy.status}",
+        f"  supersedes  {policy.supersedes or 'nothing'}",
+        f"  url         {policy.url}",
+        *(line for note in policy.notes for line in _wrapped("note", note)),
+    ]
+    blocks = [head, *(_rule(rule) for rule in policy.rules)]
+    return "\n\n".join("\n".join(clean(line) for line in block) for block in blocks) + "\n"
+
+
+def _rule(rule: Rule) -> list[str]:
+    cited = rule.citation
+    section = "" if cited.section == "-" else f", {cited.section}"
+    return [
+        f"{rule.id}  ({rule.level}, severity {rule.severity})",
+        *_wrapped("text", rule.text),
+        f"  check       {rule.check}",
+        *(f"    {name:<19} {_value(value)}" for name, value in sorted(rule.params.items())),
+        f"  holds       {_dates(rule)}",
+        *(f"  {kind:<11} {', '.join(names)}" for kind, names in sorted(rule.applies_to.items())),
+        *_wrapped("citation", f"{cited.document}{section} ({cited.verified})"),
+        f"              {cited.url}",
+        f"  can be      {_reach(rule)}",
+    ]
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        clean(text),
+        96,
+        initial_indent=f"  {label:<12}",
+        subsequent_indent=" " * 14,
+        break_on_hyphens=False,
+    )
+
+
+def _value(value: Param) -> str:
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _dates(rule: Rule) -> str:
+    since = f"from {rule.since.isoformat()}" if rule.since else "from the start"
+    return f"{since} until {rule.until.isoformat()}" if rule.until else since
+
+
+def _reach(rule: Rule) -> str:
+    """The worst that the rule may say."""
+    if rule.level == "INFO":
+        return "exceeds at most: a note"
+    if rule.level == "SHOULD":
+        return "warn at worst: SHOULD"
+    if rule.citation.verified == "unverified":
+        return "warn at worst: citation not verified"
+    return "fail at worst"
