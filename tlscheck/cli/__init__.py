@@ -1,1 +1,32 @@
-"""The command line: the only place where the parts are wired together."""
+"""The command line: the only place where the parts are wired together.
+
+Exit status: 0 all pass · 1 a rule failed · 2 wrong usage or a bad file · 3 something is
+inconclusive · 4 another run holds the lock · 5 output could not be written · 70 a bug ·
+128+N a signal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+BUG = 70
+
+
+def main() -> None:
+    """The console script. Every way out has its exit status; a traceback comes only with 70."""
+    from tlscheck.cli.app import app
+
+    try:
+        app.main(standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
+        sys.exit(0)
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        print("tlscheck: this is a bug; please report it with the lines above", file=sys.stderr)
+        sys.exit(BUG)

@@ -156,10 +156,12 @@ def _order(
     if any(choice != next(i for i in offer if i in known) for offer, choice in log):
         return "server"
     last = _arranged(picks, backwards=True)
+    if last[0] == picks[0]:  # one suite and ChaCha20: there is no other way to ask
+        last = tuple(reversed(picks))
     (answer,) = yield (field.offer(base, last),)
     if isinstance(answer, Picked) and answer.version == base.version:
         choice = field.picked(answer)
-        if choice == picks[0] and last[0] != picks[0]:
+        if choice == picks[0]:
             return "server"
         if choice == last[0]:
             return "client"

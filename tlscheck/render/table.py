@@ -61,8 +61,11 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
     findings: dict[str, list[Finding]] = {}
     for finding in report.findings:
         findings.setdefault(finding.endpoint, []).append(finding)
+    # A port that all share says nothing in a line; a lone endpoint shows its own.
+    ports = {endpoint.port for endpoint in report.endpoints}
+    common = ports.pop() if len(ports) == 1 and len(report.endpoints) > 1 else 443
     rows = sorted(
-        (_row(endpoint, findings.get(endpoint.id, ())) for endpoint in report.endpoints),
+        (_row(endpoint, findings.get(endpoint.id, ()), common) for endpoint in report.endpoints),
         key=lambda row: (VERDICTS.index(row.verdict), row.id),
     )
     parts = [
@@ -75,10 +78,10 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _row(endpoint: EndpointReport, own: Sequence[Finding]) -> _Row:
+def _row(endpoint: EndpointReport, own: Sequence[Finding], common: int) -> _Row:
     verdict = worst(tuple(finding.verdict for finding in own))
     note = next((f.because for f in own if f.verdict == verdict), "no rule was held against it")
-    port = "" if endpoint.port == 443 else f":{endpoint.port}"
+    port = "" if endpoint.port == common else f":{endpoint.port}"
     return _Row(verdict, endpoint.id, clean(endpoint.host) + port, _versions(endpoint), clean(note))
 
 

@@ -1,0 +1,5 @@
+"""`python -m tlscheck` is `tlscheck`."""
+
+from tlscheck.cli import main
+
+main()

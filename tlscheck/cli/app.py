@@ -1,0 +1,345 @@
+"""The commands. Each imports what it needs when it runs, so that help is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tlscheck import __version__
+from tlscheck.cli import selection
+from tlscheck.cli.output import deliver, fail
+
+if TYPE_CHECKING:
+    from tlscheck.core.model import Endpoint, Report
+    from tlscheck.core.policy import Policy
+
+FORMATS = ("table", "json")
+DEFAULT_POLICY = "aws-iam-2020"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tlscheck", message="%(prog)s %(version)s")
+def app() -> None:
+    """Which TLS every STS and IAM endpoint really speaks, held against AWS's documents.
+
+    Silence is never an answer: what could not be learned is reported as inconclusive.
+    """
+
+
+@app.command()
+@selection.options
+@click.option(
+    "--endpoint",
+    "single",
+    multiple=True,
+    metavar="HOST[:PORT][@ADDRESS]",
+    help="Scan this instead of the catalog; repeats.",
+)
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="P",
+    help=f"Policy id or file to judge by; repeats.  [default: {DEFAULT_POLICY}]",
+)
+@click.option("--as-of", metavar="DATE", help="Judge for this date (YYYY-MM-DD).  [default: today]")
+@click.option(
+    "--depth",
+    type=click.Choice(["quick", "standard"]),
+    default="standard",
+    show_default=True,
+    help="quick: raw probes only. standard: and one HTTPS request.",
+)
+@click.option(
+    "--lab", "use_lab", is_flag=True, help="Scan stand-ins on loopback, with deviations planted."
+)
+@click.option(
+    "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(1, 3600),
+    default=60.0,
+    show_default=True,
+    help="Seconds for one address.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), help="[default: table, or by FILE's suffix]"
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the result to FILE, and nothing to the reports directory.",
+)
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Directory in which the report is kept.",
+)
+def scan(
+    files: tuple[Path, ...], single: tuple[str, ...], policies: tuple[str, ...],
+    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, deadline: float,
+    form: str | None, output: Path | None, reports: Path, **filters: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Probe endpoints, judge them, and keep a report."""
+    chosen = [_policy(name) for name in dict.fromkeys(policies or (DEFAULT_POLICY,))]
+    day = _day(as_of)
+    endpoints = _endpoints(files, single, filters)
+    _check_bundle(ca_bundle)
+    from tlscheck.io import store
+
+    try:
+        store.check_writable(output if output else reports / "x")
+    except store.CannotWrite as fault:
+        fail(str(fault), 5)
+
+    from tlscheck.cli import scanning
+    from tlscheck.scan import Limits
+
+    with _lab_or_not(use_lab, endpoints, ca_bundle) as (targets, bundle):
+        limits = Limits(deadline=deadline)
+        done = scanning.run(scanning.Job(targets, tuple(chosen), day, depth, bundle, limits))
+    form = form or ("json" if output and output.suffix == ".json" else "table")
+    from tlscheck.render import json as as_json
+
+    if output:
+        deliver(_rendered(done.report, form, colour=False), output)
+    else:
+        path = reports / store.file_name(done.report)
+        kept: store.CannotWrite | None = None
+        try:
+            store.write(path, as_json.render(done.report))
+        except store.CannotWrite as fault:
+            kept = fault
+        shown = _rendered(done.report, form, sys.stdout.isatty(), None if kept else str(path))
+        deliver(shown, None)
+        if kept:
+            fail(str(kept), 5)
+    if done.signal:
+        print("tlscheck: interrupted; the report is marked incomplete", file=sys.stderr)
+        sys.exit(128 + done.signal)
+    sys.exit(_status(done.report))
+
+
+def _status(report: Report) -> int:
+    return 1 if report.summary.get("fail") else 3 if report.summary.get("inconclusive") else 0
+
+
+def _policy(name: str) -> Policy:
+    from tlscheck.io import policies
+
+    try:
+        return policies.find(name)
+    except policies.BadPolicy as fault:
+        fail(str(fault))
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return datetime.now(UTC).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"--as-of {text}: give a date as YYYY-MM-DD")
+
+
+def _endpoints(
+    files: tuple[Path, ...], single: tuple[str, ...], filters: dict[str, Any]
+) -> tuple[Endpoint, ...]:
+    if single:
+        if files or any(filters.values()):
+            fail("--endpoint names what to scan: leave out --endpoints and the filters")
+        return selection.from_arguments(single)
+    return selection.select(selection.load(files), filters)
+
+
+def _check_bundle(path: Path | None) -> None:
+    if path is None:
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError:
+        fail(f"--ca-bundle {path}: holds no certificate in PEM form")
+    except OSError as fault:
+        fail(f"--ca-bundle {path}: {fault.strerror or fault}")
+
+
+@contextlib.contextmanager
+def _lab_or_not(
+    use_lab: bool, endpoints: tuple[Endpoint, ...], bundle: Path | None
+) -> Iterator[tuple[tuple[Endpoint, ...], Path | None]]:
+    if not use_lab:
+        yield endpoints, bundle
+        return
+    from tlscheck.lab import process as lab
+
+    try:
+        running = lab.start(endpoints)
+    except lab.LabError as fault:
+        fail(str(fault), 70)
+    with running:
+        yield running.endpoints, running.ca_bundle
+
+
+def _rendered(report: Report, form: str, colour: bool, path: str | None = None) -> str:
+    if form == "json":
+        from tlscheck.render import json as as_json
+
+        return as_json.render(report)
+    from tlscheck.render import table
+
+    colour = colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = 80
+    if sys.stdout.isatty():
+        import shutil
+
+        width = max(60, shutil.get_terminal_size((80, 24)).columns)
+    text = table.render(report, colour=colour, width=width, path=path)
+    return text if text.endswith("\n") else text + "\n"
+
+
+@app.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+def show(report: Path, form: str, output: Path | None) -> None:
+    """A saved report, in any format."""
+    from tlscheck.io import store
+
+    try:
+        saved = store.read(report)
+    except store.BadReport as fault:
+        fail(str(fault))
+    deliver(_rendered(saved, form, output is None and sys.stdout.isatty()), output)
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of the report format."""
+    from importlib.resources import files
+
+    text = files("tlscheck").joinpath("schemas/tlscheck-report-1.json").read_text("utf-8")
+    deliver(text, None)
+
+
+@app.group()
+def endpoints() -> None:
+    """The catalog: list it, check files, refresh it from botocore's rule set."""
+
+
+@endpoints.command("list")
+@selection.options
+@click.option("--format", "form", type=click.Choice(["table", "json", "hosts"]), default="table")
+def list_(files: tuple[Path, ...], form: str, **filters: tuple[str, ...]) -> None:
+    """The endpoints that a scan with these filters would probe."""
+    chosen = selection.select(selection.load(files), filters)
+    if form == "hosts":
+        deliver("".join(f"{e.host}\n" for e in chosen), None)
+    elif form == "json":
+        from dataclasses import asdict
+
+        deliver(json.dumps([asdict(e) for e in chosen], indent=1) + "\n", None)
+    else:
+        from tabulate import tabulate
+
+        from tlscheck.render.clean import clean
+
+        rows = [(clean(e.id), clean(e.host), e.tier) for e in chosen]
+        text = tabulate(rows, headers=["id", "host", "tier"], disable_numparse=True)
+        deliver(f"{text}\n{len(chosen)} endpoints\n", None)
+
+
+@endpoints.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+def check(files: tuple[Path, ...]) -> None:
+    """Check data files (the catalog's own without FILES)."""
+    found = selection.load(files)
+    hosts = len({(e.host, e.port) for e in found})
+    deliver(f"{len(found)} endpoints, {hosts} hosts: no fault found\n", None)
+
+
+@app.group()
+def policies() -> None:
+    """The policies: list, show, check."""
+
+
+@policies.command("list")
+def policies_list() -> None:
+    """The policies that tlscheck brings along."""
+    from tlscheck.io import policies as files
+
+    for name in sorted(files.builtin()):
+        policy = _policy(name)
+        mark = "  (default)" if name == DEFAULT_POLICY else ""
+        deliver(f"{policy.id}{mark}\n    {policy.title}\n", None)
+
+
+@policies.command("show")
+@click.argument("policy")
+def policies_show(policy: str) -> None:
+    """A policy's rules, with citations."""
+    from tlscheck.render.policy import describe
+
+    text = describe(_policy(policy))
+    deliver(text if text.endswith("\n") else text + "\n", None)
+
+
+@policies.command("check")
+@click.argument("files", nargs=-1, required=True)
+def policies_check(files: tuple[str, ...]) -> None:
+    """Check policy files."""
+    for name in files:
+        policy = _policy(name)
+        deliver(f"{policy.id}: {len(policy.rules)} rules, no fault found\n", None)
+
+
+@app.command()
+@selection.options
+@click.option(
+    "--directory", type=click.Path(path_type=Path), help="Where to write endpoints.toml and ca.pem."
+)
+def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, ...]) -> None:
+    """Stand-ins for the endpoints on loopback, in the foreground."""
+    import tempfile
+
+    from tlscheck.lab import process as labs
+
+    chosen = selection.select(selection.load(files), filters)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.ExitStack() as stack:
+        place = directory or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="tlscheck-"))
+        )
+        try:
+            running = stack.enter_context(labs.start(chosen))
+            labs.write_pointers(running, place)
+        except labs.LabError as fault:
+            fail(str(fault), 70)
+        except OSError as fault:
+            fail(f"cannot write {place}: {fault.strerror or fault}", 5)
+        planted = [s for s in running.stations if s.deviation]
+        deliver(
+            f"{len(running.endpoints)} endpoints on port {running.port}, {len(planted)} deviations "
+            f"planted. From another terminal:\n\n"
+            f"    tlscheck scan --endpoints {place}/endpoints.toml --ca-bundle {place}/ca.pem\n\n"
+            "Ctrl-C stops the lab.\n",
+            None,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            while running.running:
+                signal.sigtimedwait([], 1)

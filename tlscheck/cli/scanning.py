@@ -1,0 +1,189 @@
+"""The scan command's heart: endpoints in, report out, under signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from tlscheck import __version__
+from tlscheck.core import policy as judging
+from tlscheck.core.model import (
+    Endpoint,
+    EndpointReport,
+    PolicyUse,
+    Report,
+    Run,
+    Target,
+    Tool,
+)
+from tlscheck.core.policy import Policy
+from tlscheck.io import dns, tcp
+from tlscheck.scan import Limits, Resolved, World, scan
+
+DNS_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to scan and how."""
+
+    endpoints: tuple[Endpoint, ...]
+    policies: tuple[Policy, ...]
+    as_of: date
+    depth: str
+    ca_bundle: Path | None
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A report, and the signal that ended the scan early, if one did."""
+
+    report: Report
+    signal: int | None
+
+
+def run(job: Job) -> Done:
+    """Scan and judge."""
+    return asyncio.run(_run(job))
+
+
+async def _run(job: Job) -> Done:
+    stop = asyncio.Event()
+    caught: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if caught:  # the second one is meant
+            os._exit(128 + number)
+        caught.append(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    started = datetime.now(UTC)
+    progress = _Progress(len(job.endpoints))
+    world = World(
+        resolve=_resolve,
+        dial=tcp.exchange,
+        clock=time.monotonic,
+        random=os.urandom,
+        https=None if job.depth == "quick" else _https(job),
+        limits=job.limits,
+        progress=progress.update,
+    )
+    with progress:
+        endpoints, complete = await scan(job.endpoints, world, stop)
+    report = _report(job, started, endpoints, complete)
+    return Done(report, caught[0] if caught and not complete else None)
+
+
+async def _resolve(endpoint: Endpoint) -> Resolved:
+    if endpoint.addresses:
+        return Resolved(endpoint.addresses, pinned=True)
+    addresses, why = await dns.look_up(endpoint, DNS_SECONDS)
+    return Resolved(addresses, why)
+
+
+def _https(job: Job) -> Any:
+    from tlscheck.io import https
+
+    slots = asyncio.Semaphore(32)
+
+    async def check(target: Target) -> dict[str, Any]:
+        async with slots:
+            return await https.check(
+                target, ca_bundle=job.ca_bundle, timeout=min(12.0, job.limits.deadline)
+            )
+
+    return check
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _report(
+    job: Job, started: datetime, endpoints: Sequence[EndpointReport], complete: bool
+) -> Report:
+    reports = tuple(endpoints)
+    run_ = Run(
+        id=os.urandom(4).hex(),
+        started=_stamp(started),
+        finished=_stamp(datetime.now(UTC)),
+        complete=complete,
+        connections=sum(t.connections for r in reports for t in r.targets),
+    )
+    report = Report(
+        schema="tlscheck-report/1",
+        tool=Tool("tlscheck", __version__),
+        run=run_,
+        policies=(),
+        endpoints=reports,
+        findings=(),
+        summary={},
+    )
+    return judged(report, job.policies, job.as_of, {e.id: e for e in job.endpoints})
+
+
+def judged(
+    report: Report,
+    policies: Sequence[Policy],
+    as_of: date,
+    catalog: dict[str, Endpoint] | None = None,
+) -> Report:
+    """`report` with the findings of `policies` on the date `as_of`."""
+    findings = judging.judge(policies, report.endpoints, catalog, as_of=as_of)
+    return replace(
+        report,
+        policies=tuple(PolicyUse(p.id, as_of.isoformat()) for p in policies),
+        findings=findings,
+        summary=judging.summary(findings),
+    )
+
+
+class _Progress:
+    """A bar with counts and the time left on stderr, on a terminal only."""
+
+    def __init__(self, total: int) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
+            self._bar = Progress(
+                TextColumn("scanning"),
+                BarColumn(bar_width=None),
+                MofNCompleteColumn(),
+                TextColumn("endpoints, {task.fields[connections]} connections, left"),
+                TimeRemainingColumn(compact=True),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", total=total, connections=0)
+
+    def update(self, done: int, total: int, connections: int) -> None:
+        if self._bar:
+            self._bar.update(self._task, completed=done, total=total, connections=connections)
+
+    def __enter__(self) -> None:
+        if self._bar:
+            self._bar.start()
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar:
+            self._bar.stop()

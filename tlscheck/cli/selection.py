@@ -1,0 +1,123 @@
+"""Which endpoints a command works on: the data files, filters, and --endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tlscheck.cli.output import fail
+from tlscheck.core.model import Endpoint
+from tlscheck.io import catalog
+
+_FILTERS = (
+    ("--service", "services", "sts or iam"),
+    ("--partition", "partitions", "aws, aws-cn, aws-us-gov, ..."),
+    ("--region", "regions", "a region, or a pattern such as 'eu-*'"),
+    ("--variant", "variants", "standard, fips, dualstack, fips-dualstack, global"),
+    ("--tier", "tiers", "documented, data-listed (both by default), template-only, airgapped"),
+    ("--opt-in", "opt_in", "yes, no or unknown: must an account opt in to the region"),
+    ("--ip", "ip", "ipv4 or dualstack"),
+)
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that select endpoints."""
+    for flag, name, text in reversed(_FILTERS):
+        command = click.option(flag, name, multiple=True, metavar="X", help=text)(command)
+    return click.option(
+        "--endpoints",
+        "files",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Endpoints from a file of your own (TOML, JSON or CSV) instead of the catalog.",
+    )(command)
+
+
+def load(files: tuple[Path, ...]) -> tuple[Endpoint, ...]:
+    """The endpoints of `files`, or of the catalog that tlscheck brings along."""
+    try:
+        return catalog.load(files or sorted(catalog.builtin_directory().glob("*.toml")))
+    except catalog.BadFile as fault:
+        fail(str(fault))
+
+
+def select(endpoints: tuple[Endpoint, ...], filters: dict[str, Any]) -> tuple[Endpoint, ...]:
+    """`endpoints` that pass the filters; at least one, or the end with what to mend."""
+    try:
+        chosen = catalog.select(endpoints, **filters)
+    except catalog.BadFilter as fault:
+        fail(str(fault))
+    if not chosen:
+        fail("no endpoint passes all filters together; 'tlscheck endpoints list' shows them")
+    return chosen
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """HOST[:PORT][@ADDRESS] -> endpoint. HOST stays the server name when ADDRESS is given."""
+    kind = catalog.secret_in(text)
+    if kind:
+        fail(f"--endpoint holds {kind}; give HOST[:PORT][@ADDRESS] and nothing secret")
+    if "://" in text or "/" in text:
+        fail(f"--endpoint {text}: a URL is no endpoint; give HOST[:PORT][@ADDRESS]")
+    name, _, address = text.partition("@")
+    host, port = _host_port(text, name)
+    addresses: tuple[str, ...] = ()
+    if "@" in text:
+        try:
+            addresses = (str(ipaddress.ip_address(address.strip("[]"))),)
+        except ValueError:
+            fail(f"--endpoint {text}: what follows @ must be an IP address")
+    elif _is_address(host):
+        addresses = (str(ipaddress.ip_address(host)),)
+    service = next((s for s in ("sts", "iam") if host.startswith(s)), "other")
+    return Endpoint(
+        f"custom:{host}:{port}", service, "custom", "-", "standard", host, port,
+        addresses=addresses,
+    )  # fmt: skip
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _host_port(text: str, name: str) -> tuple[str, int]:
+    if name.startswith("["):
+        host, bracket, rest = name[1:].partition("]")
+        if not bracket or not _is_address(host) or (rest and not rest.startswith(":")):
+            fail(f"--endpoint {text}: give an IPv6 address as [ADDRESS]:PORT")
+        port = rest[1:]
+    elif _is_address(name):
+        host, port = name, ""
+    else:
+        host, colon, port = name.partition(":")
+        if colon and not port:
+            fail(f"--endpoint {text}: the port is missing")
+        host = host.rstrip(".").lower()
+        fault = catalog.bad_host(host)
+        if fault:
+            fail(f"--endpoint {text}: {fault}")
+    if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        fail(f"--endpoint {text}: the port must be a number from 1 to 65535")
+    return host, int(port or 443)
+
+
+def from_arguments(texts: tuple[str, ...]) -> tuple[Endpoint, ...]:
+    """Endpoints of repeated --endpoint; the addresses of one host and port come together."""
+    found: dict[str, Endpoint] = {}
+    from dataclasses import replace
+
+    for endpoint in map(parse_endpoint, texts):
+        before = found.get(endpoint.id)
+        if before:
+            addresses = dict.fromkeys(before.addresses + endpoint.addresses)
+            endpoint = replace(endpoint, addresses=tuple(addresses))
+        found[endpoint.id] = endpoint
+    return tuple(found.values())

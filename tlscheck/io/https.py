@@ -1,0 +1,359 @@
+"""The HTTPS check: one real request to a target, with its certificate verified.
+
+Unlike a probe this finishes the handshake, so it is the check that the certificate holds and that
+something speaks HTTP behind it. Every fault is translated here: what decides is `yes` or `no`,
+everything else is `unknown` with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import ssl
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlscheck.core import registry
+from tlscheck.core.model import Answer, Target
+from tlscheck.core.wire import sendable_name
+
+if TYPE_CHECKING:
+    import httpx
+
+ATTEMPTS = 3
+PAUSE = 0.2  # seconds before the first repetition; twice as long before the next
+MOST_SERVER = 200  # characters of the Server header that are kept
+
+# X509_V_ERR_* of OpenSSL, where its own words are not plain.
+_EXPIRED, _NOT_YET, _SELF_SIGNED = 10, 9, 18
+_WRONG_NAME = (62, 64)
+_UNTRUSTED = (2, 19, 20, 21)
+
+# Alerts that mean "not with you" (RFC 8446, section 6.2). internal_error and its like do not.
+_REFUSALS = frozenset(
+    {
+        "access_denied",
+        "bad_certificate",
+        "certificate_required",
+        "certificate_unknown",
+        "handshake_failure",
+        "illegal_parameter",
+        "inappropriate_fallback",
+        "insufficient_security",
+        "missing_extension",
+        "no_application_protocol",
+        "protocol_version",
+        "unknown_ca",
+        "unrecognized_name",
+        "unsupported_certificate",
+        "unsupported_extension",
+    }
+)
+# What OpenSSL says when what came back is not TLS at all.
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST",
+     "RECORD_LAYER_FAILURE", "INVALID_CONTENT_TYPE", "BAD_RECORD_TYPE"}
+)  # fmt: skip
+_OUR_ERRNOS = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL, errno.EACCES,
+     errno.EPERM, errno.EAFNOSUPPORT, errno.EINVAL}
+)  # fmt: skip
+_RESETS = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
+
+
+async def check(target: Target, *, ca_bundle: Path | None, timeout: float) -> dict[str, Any]:
+    """Asks the target for `/` once and says how that went, within `timeout` seconds in all.
+
+    Trusts `ca_bundle` (PEM) if given, else what this system trusts. The answer's keys:
+    `outcome` (yes, no, unknown), `why`, `status`, `version`, `suite` (IANA name), `server`.
+    Any HTTP answer is a yes. Raises nothing but CancelledError.
+    """
+    try:
+        context = _context(ca_bundle, _is_delegated(target))
+    except (OSError, ValueError) as error:
+        source = "the CA bundle" if ca_bundle else "the system's CA certificates"
+        return _answer("unknown", f"{source} cannot be read, on this side: {_words(error)}")
+    try:
+        return await _until(asyncio.get_running_loop().time() + timeout, target, context)
+    except Exception as error:  # a bug or an unheard-of fault must not spoil the run
+        return _answer("unknown", f"{type(error).__name__}, on this side: {_words(error)}")
+
+
+async def _until(deadline: float, target: Target, context: ssl.SSLContext) -> dict[str, Any]:
+    """Repeats what may be worth repeating until `deadline` (loop time)."""
+    clock = asyncio.get_running_loop().time
+    last = _answer("unknown", "timed out")
+    for attempt in range(ATTEMPTS):
+        left = deadline - clock()
+        if left <= 0:
+            break
+        # A time-out may repeat once, in the second half of the time.
+        budget = left / 2 if attempt == 0 else left
+        try:
+            async with asyncio.timeout(budget):
+                return await _request(target, context)
+        except Exception as error:
+            last, again = _translate(error, target)
+            if not again:
+                return last
+        pause = PAUSE * 2**attempt
+        if attempt + 1 == ATTEMPTS or clock() + pause >= deadline:
+            break
+        await asyncio.sleep(pause)
+    return last
+
+
+async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
+    import httpx
+
+    endpoint = target.endpoint
+    address = f"[{target.address}]" if ":" in target.address else target.address
+    host = endpoint.host if endpoint.port == 443 else f"{endpoint.host}:{endpoint.port}"
+    opened: list[Any] = []
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(info["return_value"])
+
+    try:
+        async with (
+            httpx.AsyncClient(verify=context, trust_env=False, timeout=None) as client,
+            client.stream(
+                "GET",
+                f"https://{address}:{endpoint.port}/",
+                headers={"Host": host, "User-Agent": "tlscheck", "Connection": "close"},
+                extensions={
+                    "sni_hostname": sendable_name(endpoint.sni) or endpoint.sni,
+                    "trace": trace,
+                },
+                follow_redirects=False,
+            ) as response,
+        ):
+            # The body is not read: the head says all that is asked.
+            return _answered(response, target)
+    finally:
+        # httpcore leaves the socket open when it is cancelled within a handshake.
+        for stream in opened:
+            await stream.aclose()
+
+
+def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
+    tls = response.extensions["network_stream"].get_extra_info("ssl_object")
+    name = _verified_name(target)
+    if _is_delegated(target) and not _is_for(tls.getpeercert(), name):
+        return _answer("no", f"certificate is not for {name}")
+    server = response.headers.get("server")
+    cipher = tls.cipher()
+    return _answer(
+        "yes",
+        status=response.status_code,
+        version=tls.version(),
+        suite=_iana_names().get(cipher[0], cipher[0]) if cipher else None,
+        server=_printable(server) if server else None,
+    )
+
+
+def _answer(
+    outcome: Answer,
+    why: str | None = None,
+    *,
+    status: int | None = None,
+    version: str | None = None,
+    suite: str | None = None,
+    server: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "outcome": outcome,
+        "why": why,
+        "status": status,
+        "version": version,
+        "suite": suite,
+        "server": server,
+    }
+
+
+def _verified_name(target: Target) -> str:
+    return target.endpoint.verify_name or target.endpoint.sni
+
+
+def _is_delegated(target: Target) -> bool:
+    """Whether the name to verify is not the name sent: then OpenSSL cannot compare it for us."""
+    return _verified_name(target) != target.endpoint.sni
+
+
+# --- trust ---------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _context(ca_bundle: Path | None, delegated: bool) -> ssl.SSLContext:
+    """Takes every version and suite that authenticates the server, and verifies strictly.
+
+    Which versions an endpoint may speak is not this check's question: refusing one here would
+    make it a `no` for the wrong reason.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname
+    context.check_hostname = not delegated
+    # TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL 3 allows at level 0 only.
+    context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # TLS 1.0: SSLv3 stays off
+    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)  # Python names it from 3.12
+    if ca_bundle is not None:
+        context.load_verify_locations(cafile=ca_bundle)
+    elif _system_has_authorities():
+        context.load_default_certs()
+    else:
+        import certifi
+
+        context.load_verify_locations(cafile=certifi.where())
+    return context
+
+
+def _system_has_authorities() -> bool:
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile and Path(paths.cafile).stat().st_size:
+        return True
+    return bool(paths.capath and os.listdir(paths.capath))
+
+
+@cache
+def _iana_names() -> Mapping[str, str]:
+    """OpenSSL's suite names -> IANA's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return {
+        suite["name"]: registry.suite_name(suite["id"] & 0xFFFF) for suite in context.get_ciphers()
+    }
+
+
+def _is_for(certificate: Mapping[str, Any] | None, name: str) -> bool:
+    """Whether a verified certificate names `name` (RFC 9525, section 6)."""
+    for kind, value in (certificate or {}).get("subjectAltName", ()):
+        if kind == "DNS" and _matches(value.lower().rstrip("."), name.lower().rstrip(".")):
+            return True
+        if kind == "IP Address" and _same_address(value, name):
+            return True
+    return False
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if not pattern.startswith("*."):
+        return pattern == name
+    label, dot, rest = name.partition(".")
+    return bool(label and dot) and "." in rest and pattern[2:] == rest
+
+
+def _same_address(value: str, name: str) -> bool:
+    try:
+        return ipaddress.ip_address(value.strip()) == ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+
+
+# --- faults --------------------------------------------------------------------------------
+
+
+def _translate(error: Exception, target: Target) -> tuple[dict[str, Any], bool]:
+    """What `error` means, and whether asking again may teach more. The innermost cause decides."""
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return _answer("no", _distrust(cause, target)), False
+            case ssl.SSLWantReadError() | ssl.SSLWantWriteError():
+                continue  # no fault: how TLS in memory asks for more bytes
+            case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
+                return _answer("unknown", "closed without an answer"), True
+            case ssl.SSLError():
+                return _answer(*_tls_fault(cause)), False
+            case OSError() if cause.errno in _OUR_ERRNOS:
+                return _answer("unknown", f"{_words(cause)}, on this side"), False
+            case OSError() if cause.errno in _RESETS or isinstance(cause, ConnectionResetError):
+                return _answer("unknown", "connection reset"), True
+            case ConnectionRefusedError():
+                return _answer("unknown", "connection refused"), False
+            case OSError() if cause.errno == errno.ETIMEDOUT:
+                return _answer("unknown", "timed out"), True
+            case OSError() if cause.errno:
+                return _answer("unknown", _words(cause)), False
+            case TimeoutError():
+                return _answer("unknown", "timed out"), True
+    why, again = _http_fault(error)
+    return _answer("unknown", why), again
+
+
+def _http_fault(error: Exception) -> tuple[str, bool]:
+    import httpx
+
+    match error:
+        case httpx.RemoteProtocolError() if "disconnected" in str(error):
+            return "closed without an HTTP answer", True
+        case httpx.RemoteProtocolError():
+            return f"what answered is not HTTP: {_words(error)}", False
+        case httpx.NetworkError():
+            return f"connection failed ({_words(error) or type(error).__name__})", True
+        case _:
+            return f"{type(error).__name__}, on this side: {_words(error)}", False
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it came from, innermost first."""
+    chain: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and at not in chain:
+        chain.append(at)
+        if isinstance(at, BaseExceptionGroup):
+            at = at.exceptions[0]
+        else:
+            at = at.__cause__ or at.__context__
+    return reversed(chain)
+
+
+def _distrust(error: ssl.SSLCertVerificationError, target: Target) -> str:
+    code = error.verify_code
+    if code in _WRONG_NAME:
+        return f"certificate is not for {_verified_name(target)}"
+    if code in _UNTRUSTED:
+        return "certificate's issuer is not trusted"
+    plain = {
+        _EXPIRED: "certificate has expired",
+        _NOT_YET: "certificate is not yet valid",
+        _SELF_SIGNED: "certificate is self-signed",
+    }
+    return plain.get(code) or f"certificate is not valid: {error.verify_message}"
+
+
+def _tls_fault(error: ssl.SSLError) -> tuple[Answer, str]:
+    reason = error.reason or ""
+    alert = _alert_of(reason)
+    if alert in _REFUSALS:
+        return "no", f"alert {alert}"
+    if alert:
+        return "unknown", f"alert {alert}"
+    if reason in _NOT_TLS:
+        return "unknown", "what answered is not TLS"
+    return "unknown", f"handshake failed: {reason.replace('_', ' ').lower() or _words(error)}"
+
+
+@cache
+def _alerts() -> frozenset[str]:
+    return frozenset(registry.alert_name(code) for code in range(256))
+
+
+def _alert_of(reason: str) -> str | None:
+    """The alert behind a reason of OpenSSL, such as TLSV1_ALERT_PROTOCOL_VERSION."""
+    family, _, rest = reason.partition("_")
+    name = rest.removeprefix("ALERT_").lower()
+    received = family in ("SSLV3", "TLSV1", "TLSV13")
+    return name if received and name in _alerts() else None
+
+
+def _words(error: BaseException) -> str:
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return _printable(said)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text[:MOST_SERVER])

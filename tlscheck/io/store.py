@@ -1,0 +1,127 @@
+"""Reports on disk: written whole or not at all, and read back strictly."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tlscheck.core.model import Report
+
+MOST_BYTES = 64 << 20
+
+
+class CannotWrite(Exception):
+    """Output could not be written; the text is one line that names the file and why."""
+
+
+class BadReport(Exception):
+    """A file is no report that can be read; the text is one line with the file and the place."""
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` to `path` so that it is there whole, or not at all, whenever power fails.
+
+    Mode 0600; missing directories are made with mode 0700. Raises `CannotWrite`.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise CannotWrite(f"cannot write {path}: it is a directory")
+        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
+            path.write_text(text, encoding="utf-8")
+            return
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as fault:
+        raise CannotWrite(f"cannot write {path}: {fault.strerror or fault}") from fault
+
+
+def check_writable(path: Path) -> None:
+    """Raise `CannotWrite` now rather than after a scan, if `path` could not be written."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise CannotWrite(f"cannot write {path}: it is a directory")
+        if path.exists() and not path.is_file():
+            return
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as fault:
+        raise CannotWrite(f"cannot write {path}: {fault.strerror or fault}") from fault
+
+
+def file_name(report: Report) -> str:
+    """The name of a report's file: UTC time and run id, so that names sort by time."""
+    stamp = report.run.started.replace("-", "").replace(":", "")
+    return f"{stamp}-{report.run.id}.json"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `tlscheck-report/1`, as the models define it."""
+    from pydantic import TypeAdapter
+
+    document = TypeAdapter(Report).json_schema(mode="serialization")
+    _close(document)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "tlscheck-report/1",
+        **document,
+    }
+
+
+def _close(node: Any) -> None:
+    """No names but those listed: the format changes only with its number."""
+    if isinstance(node, dict):
+        if "properties" in node:
+            node["additionalProperties"] = False
+            node["required"] = sorted(node["properties"])
+        for value in node.values():
+            _close(value)
+    elif isinstance(node, list):
+        for value in node:
+            _close(value)
+
+
+def read(path: Path) -> Report:
+    """Read a report. Raises `BadReport` with the file and the place of what is wrong."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as fault:
+        raise BadReport(f"{path}: {fault.strerror or fault}") from fault
+    if len(data) > MOST_BYTES:
+        raise BadReport(f"{path}: larger than {MOST_BYTES >> 20} MB, which no report is")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as fault:
+        line = getattr(fault, "lineno", 1)
+        raise BadReport(f"{path}:{line}: not JSON; is it a report of tlscheck?") from fault
+    found = document.get("schema") if isinstance(document, dict) else None
+    if found != "tlscheck-report/1":
+        raise BadReport(f'{path}: "schema" must be "tlscheck-report/1"; is it a report?')
+    try:
+        return TypeAdapter(Report).validate_python(document)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadReport(f"{path}: {place}: {first['msg']}") from fault

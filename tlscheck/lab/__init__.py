@@ -1,0 +1,1 @@
+"""Real TLS servers on loopback that stand in for the endpoints of a catalog."""
