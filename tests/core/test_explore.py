@@ -26,6 +26,8 @@ USUAL = {
     for v in MODERN
 }  # fmt: skip
 
+USUAL[Version.SSLv3] = USUAL[Version.TLSv1_0]  # what no TLS 1.0 hello could name is not usual
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -59,7 +61,8 @@ def answer(profile: Profile, hello: Hello) -> Answer:
     def usable(suite: int) -> bool:
         kind = table[suite].key_exchange
         return (
-            curve is not None if kind == "ECDHE"
+            True if version is Version.SSLv3  # no extensions: the server uses what it likes
+            else curve is not None if kind == "ECDHE"
             else field is not None or not set(hello.groups) & set(registry.ffdhe_groups())
             if kind == "DHE"
             else (curve or field) is not None if kind == "TLS13"
