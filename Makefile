@@ -22,7 +22,7 @@ demo: $(VENV)/.run
 	  exit $$status
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

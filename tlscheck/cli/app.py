@@ -343,3 +343,61 @@ def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, .
         with contextlib.suppress(KeyboardInterrupt):
             while running.running:
                 signal.sigtimedwait([], 1)
+
+
+@endpoints.command()
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The data files to refresh.  [default: those that tlscheck brings along]",
+)
+def refresh(yes: bool, directory: Path | None) -> None:
+    """Rebuild the data files from the rule set of the installed botocore."""
+    from tlscheck.io import catalog
+    from tlscheck.io import refresh as refreshing
+    from tlscheck.render.clean import clean
+
+    place = directory or catalog.builtin_directory()
+    try:
+        plan = refreshing.plan(selection.load(tuple(sorted(place.glob("*.toml")))))
+    except refreshing.NoBotocore as fault:
+        fail(str(fault))
+    lines = [f"+ {e.id} {e.host}" for e in plan.added]
+    lines += [f"- {e.id} {e.host}" for e in plan.removed]
+    lines += [f"~ {c.after.id} {c.before.host} -> {c.after.host}" for c in plan.changed]
+    counts = (
+        f"{len(plan.added)} to add, {len(plan.removed)} to remove, {len(plan.changed)} to change, "
+        f"{plan.unchanged} unchanged ({plan.version})"
+    )
+    deliver("".join(f"{clean(line)}\n" for line in [*lines, counts]), None)
+    if plan.empty:
+        return
+    if not yes and not sys.stdin.isatty():
+        fail("nothing was written: there is no terminal to ask on; say --yes to write")
+    if yes or click.confirm(f"Write {place}?", err=True):
+        try:
+            written = refreshing.write(plan, place)
+        except OSError as fault:
+            fail(f"cannot write {place}: {fault.strerror or fault}", 5)
+        deliver("".join(f"wrote {clean(str(path))}\n" for path in written), None)
+
+
+@app.command()
+@click.argument("rule")
+def explain(rule: str) -> None:
+    """A rule (RULE or POLICY/RULE): its citation, how it is measured, what would satisfy it."""
+    from tlscheck.io import policies as files
+    from tlscheck.render.policy import describe_rule
+
+    policy_id, _, rule_id = rule.rpartition("/")
+    found = [
+        (policy, each)
+        for policy in map(_policy, [policy_id] if policy_id else sorted(files.builtin()))
+        for each in policy.rules
+        if each.id == rule_id
+    ]
+    if not found:
+        known = [f"{p.id}/{r.id}" for p in map(_policy, sorted(files.builtin())) for r in p.rules]
+        fail(f'no rule "{rule}"; there are {", ".join(known)}')
+    deliver("\n".join(describe_rule(policy, each) for policy, each in found), None)

@@ -408,7 +408,7 @@ def _value(name: str, value: Any, where: _Where) -> Any:
 def _string(name: str, value: Any, where: _Where) -> str:
     if not isinstance(value, str):
         raise _Wrong(where, f"{name} must be a string; put it in quotes")
-    for letter in value:
+    for letter in "" if value.isprintable() else value:
         if letter not in "\n\t" and (
             unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
             or unicodedata.bidirectional(letter)

@@ -23,6 +23,27 @@ def describe(policy: Policy) -> str:
     return "\n\n".join("\n".join(clean(line) for line in block) for block in blocks) + "\n"
 
 
+# How each check is measured, and what would satisfy it.
+_MEASURED = {
+    "versions": "One hello for each version from SSLv2 to TLS 1.3, to every address. Only a fatal "
+    "alert, another version picked, or a hang-up that repeats while other hellos are answered "
+    "counts as not offered.",
+    "pfs": "All suites of every version are offered, and struck one by one as they are picked. "
+    "One with an ephemeral key exchange (ECDHE, DHE or any of TLS 1.3) satisfies the rule.",
+    "https": "One GET with the certificate verified against the host's name. Any HTTP answer "
+    "satisfies the rule.",
+    "groups": "All groups of TLS 1.2 and 1.3 are offered, and struck one by one as picked.",
+    "dns": "The A and AAAA records found when the host's name was looked up.",
+}
+
+
+def describe_rule(policy: Policy, rule: Rule) -> str:
+    """One rule of a policy with how it is measured; ends with newline."""
+    first, *rest = _rule(rule)
+    lines = [f"{policy.id}/{first}", *rest, *_wrapped("measured", _MEASURED[rule.check])]
+    return "".join(f"{clean(line)}\n" for line in lines)
+
+
 def _rule(rule: Rule) -> list[str]:
     cited = rule.citation
     section = "" if cited.section == "-" else f", {cited.section}"
