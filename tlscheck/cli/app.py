@@ -65,6 +65,8 @@ def app() -> None:
 @click.option(
     "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
 )
+@click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
+@click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
 @click.option(
     "--deadline",
     type=click.FloatRange(1, 3600),
@@ -91,8 +93,9 @@ def app() -> None:
 )
 def scan(
     files: tuple[Path, ...], single: tuple[str, ...], policies: tuple[str, ...],
-    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, deadline: float,
-    form: str | None, output: Path | None, reports: Path, **filters: tuple[str, ...],
+    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, family: int | None,
+    deadline: float, form: str | None, output: Path | None, reports: Path,
+    **filters: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Probe endpoints, judge them, and keep a report."""
     chosen = [_policy(name) for name in dict.fromkeys(policies or (DEFAULT_POLICY,))]
@@ -111,7 +114,8 @@ def scan(
 
     with _lab_or_not(use_lab, endpoints, ca_bundle) as (targets, bundle):
         limits = Limits(deadline=deadline)
-        done = scanning.run(scanning.Job(targets, tuple(chosen), day, depth, bundle, limits))
+        job = scanning.Job(targets, tuple(chosen), day, depth, bundle, limits, family)
+        done = scanning.run(job)
     form = form or ("json" if output and output.suffix == ".json" else "table")
     from tlscheck.render import json as as_json
 
