@@ -363,13 +363,16 @@ def refresh(yes: bool, directory: Path | None) -> None:
     from tlscheck.render.clean import clean
 
     place = directory or catalog.builtin_directory()
+    files = tuple(sorted(place.glob("*.toml")))
+    if not files:
+        fail(f"--directory {place}: holds no .toml file to refresh; copy the catalog's there first")
     try:
-        plan = refreshing.plan(selection.load(tuple(sorted(place.glob("*.toml")))))
+        plan = refreshing.plan(selection.load(files))
     except refreshing.NoBotocore as fault:
         fail(str(fault))
-    lines = [f"+ {e.id} {e.host}" for e in plan.added]
+    lines = [f"+ {e.id} {e.host} ({e.tier})" for e in plan.added]
     lines += [f"- {e.id} {e.host}" for e in plan.removed]
-    lines += [f"~ {c.after.id} {c.before.host} -> {c.after.host}" for c in plan.changed]
+    lines += [f"~ {c.after.id} {what}" for c in plan.changed for what in c.told()]
     counts = (
         f"{len(plan.added)} to add, {len(plan.removed)} to remove, {len(plan.changed)} to change, "
         f"{plan.unchanged} unchanged ({plan.version})"
