@@ -216,7 +216,7 @@ def test_a_server_that_picks_what_was_not_offered_ends_and_is_noted() -> None:
     facts, asked = run(explore("a.example"), lambda h: Picked(h.version, 0x1A1A, 0x2A2A))
     assert isinstance(facts, tuple)
     assert all(f.protocol.offered == "unknown" for f in facts if f.version > Version.SSLv2)
-    assert all(f.notes for f in facts if f.version > Version.SSLv2)
+    assert all(f.strays for f in facts if f.version > Version.SSLv2)
     assert len(asked) < 20
 
 
@@ -225,7 +225,7 @@ def test_a_server_that_always_picks_the_same_suite_offers_just_that() -> None:
     fact, asked = run(explore_version(Version.TLSv1_2, None), always)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.suites == (registry.suite_name(USUAL[Version.TLSv1_2][0]),)
-    assert fact.notes and len(asked) < 8
+    assert fact.strays and len(asked) < 8
 
 
 def test_ssl2_lists_all_kinds_from_one_answer() -> None:

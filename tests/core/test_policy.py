@@ -457,3 +457,14 @@ def test_unknowns_of_one_reason_are_told_once() -> None:
     mute = target({v: Protocol("unknown", "reset (5 times)") for v in VERSIONS})
     found = held("aws-iam-2020/transit-versions", endpoint(mute))
     assert found.because == f"{', '.join(VERSIONS)} unknown: reset (5 times)"
+
+
+def test_a_pick_that_was_not_offered_is_a_finding_of_its_own() -> None:
+    strays = {"unoffered": ["TLSv1.2: picked 0x1A1A, which was not offered"]}
+    [found] = [f for f in judge([], [endpoint(target(features=strays))], as_of=DAY)]
+    assert (found.policy, found.rule, found.verdict) == ("tlscheck", "unoffered-pick", "warn")
+    assert found.because == strays["unoffered"][0]
+    both = endpoint(target(), target(address="192.0.2.8", features=strays))
+    [found] = judge([], [both], as_of=DAY)
+    assert found.because.startswith("192.0.2.8: TLSv1.2: picked")
+    assert judge([], [endpoint(target())], as_of=DAY) == ()

@@ -394,9 +394,13 @@ def refresh(yes: bool, directory: Path | None) -> None:
 @click.argument("rule")
 def explain(rule: str) -> None:
     """A rule (RULE or POLICY/RULE): its citation, how it is measured, what would satisfy it."""
+    from tlscheck.core.policy import OWN, UNOFFERED
     from tlscheck.io import policies as files
-    from tlscheck.render.policy import describe_rule
+    from tlscheck.render.policy import describe_rule, describe_unoffered
 
+    if rule in (UNOFFERED, f"{OWN}/{UNOFFERED}"):
+        deliver(describe_unoffered(), None)
+        return
     policy_id, _, rule_id = rule.rpartition("/")
     found = [
         (policy, each)

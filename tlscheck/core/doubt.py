@@ -46,16 +46,16 @@ def doubts(log: Log) -> tuple[Hello, ...]:
             before = ended.get(version)
             if before is None or len(hello.suites) > len(before.suites):
                 ended[version] = hello
-    old = [version for version in picked if version < Version.TLSv1_3]
-    main = max(old, default=None)
-    agree = len(old) > 1 and _agree(log, old)
+    main = max((version for version in picked if version < Version.TLSv1_3), default=None)
+    agree = agreed(log)
     below = [v for v in ended if v not in picked and (main is None or v < main)]
     again: list[Hello] = []
     for version, hello in ended.items():
         asked = (Version.TLSv1_3,) if agree else (Version.TLSv1_3, max(below, default=None))
         if version not in picked and version not in asked:
             continue  # the next higher version has asked for this one too
-        times = OFTEN if not agree else 2 if version is main else 1
+        # Where versions agree the newest list stands for all, and `explore.hidden` has asked it.
+        times = OFTEN if not agree else 1 if version in (main, Version.TLSv1_3) else 0
         again += [hello] * (times + 1 - said[hello])
     for version, hellos in picked.items():
         if version is main:
@@ -70,8 +70,16 @@ def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:
     return list(hellos[::-step])
 
 
-def _agree(log: Log, versions: Sequence[Version]) -> bool:
-    """Whether these versions pick alike: the suites that both have, in one order."""
+def agreed(log: Log) -> bool:
+    """Whether the versions up to TLS 1.2 pick alike: the suites that both have, in one order; and
+    there are so many that this is no chance."""
+    versions = {
+        h.version
+        for h, a in log
+        if isinstance(a, Picked) and a.version == h.version < Version.TLSv1_3
+    }
+    if len(versions) < 2:
+        return False
     if any(isinstance(a, Refused) and a.version and h.version in versions for h, a in log):
         return False  # a version that is spoken was refused as a version
     picks: dict[Version, list[int]] = {version: [] for version in versions}
@@ -175,9 +183,10 @@ def merged(before: VersionFacts, after: VersionFacts) -> VersionFacts:
     """What was found of one version at two times of unequal servers: all of it, in no order."""
     one, two = before.protocol, after.protocol
     notes = tuple(dict.fromkeys(before.notes + after.notes))
+    strays = tuple(dict.fromkeys(before.strays + after.strays))
     if "yes" not in (one.offered, two.offered):
         less = after if two.offered == "unknown" else before
-        return replace(less, notes=notes)
+        return replace(less, notes=notes, strays=strays)
     suites = registry.suites_of(before.version)
     groups = registry.GROUPS
     protocol = Protocol(
@@ -187,4 +196,5 @@ def merged(before: VersionFacts, after: VersionFacts) -> VersionFacts:
         None,
         tuple(n for n in map(registry.group_name, groups) if n in one.groups + two.groups),
     )
-    return VersionFacts(before.version, protocol, notes, before.unusable + after.unusable)
+    unusable = tuple(dict.fromkeys(before.unusable + after.unusable))
+    return VersionFacts(before.version, protocol, notes, unusable, strays)

@@ -96,14 +96,26 @@ class _Field:
 SUITES = _Field(lambda h: h.suites, lambda h, s: replace(h, suites=s), lambda p: p.suite)
 GROUPS = _Field(lambda h: h.groups, lambda h, g: replace(h, groups=g), lambda p: p.group)
 
+# Some servers change their order of AES-GCM and ChaCha20 with the head of the client's list:
+# OpenSSL where ChaCha20 leads it, Go where none of these does.
+_LEADERS = tuple(
+    suite.code
+    for suite in registry.suites().values()
+    if suite.cipher in ("AES_128_GCM", "AES_256_GCM")
+    and suite.name.endswith(("_SHA256", "_SHA384"))
+    and (suite.key_exchange, suite.authentication)
+    in (("TLS13", "TLS13"), ("ECDHE", "RSA"), ("ECDHE", "ECDSA"))
+)
 _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in s.name)
 
 
 def _arranged(items: Sequence[int], backwards: bool) -> tuple[int, ...]:
-    """`items` forwards or backwards, but with no ChaCha20 at the head where that can be helped:
-    some servers put theirs first when the client does (and would seem to have no order)."""
+    """`items` forwards or backwards, headed by one of `_LEADERS` where there is one, else by no
+    ChaCha20 where that can be helped: so the server's order stays the same throughout."""
     line = list(reversed(items)) if backwards else list(items)
-    head = next((i for i, item in enumerate(line) if item not in _CHACHA), 0)
+    head = next((i for i, item in enumerate(line) if item in _LEADERS), None)
+    if head is None:
+        head = next((i for i, item in enumerate(line) if item not in _CHACHA), 0)
     return tuple(line[head : head + 1] + line[:head] + line[head + 1 :])
 
 
@@ -175,9 +187,13 @@ def _order(
     if any(choice != next(i for i in offer if i in known) for offer, choice in log):
         return "server"
     last = _arranged(picks, backwards=True)
-    if last[0] == picks[0]:  # one suite and ChaCha20: there is no other way to ask
+    head: tuple[int, ...] = ()
+    if last[0] == picks[0]:
         last = tuple(reversed(picks))
-    (answer,) = yield (field.offer(base, last),)
+        # A leader that this server does not have goes before them, and is no choice for it.
+        spare = (s for s in field.offered(base) if s in _LEADERS and s not in known)
+        head = tuple(spare)[:1] if last[0] not in _LEADERS else ()
+    (answer,) = yield (field.offer(base, head + last),)
     if isinstance(answer, Picked) and answer.version == base.version:
         choice = field.picked(answer)
         if choice == picks[0]:
@@ -192,12 +208,23 @@ def _order(
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What was found of one version, before it is put into the words of the report."""
+    """What was found of one version: `protocol` in the words of the report, `notes` of what is
+    odd, suites that are picked and then failed on, and what was picked although it was not
+    offered (`strays`, in words)."""
 
     version: Version
     protocol: Protocol
     notes: tuple[str, ...] = ()
     unusable: tuple[int, ...] = ()
+    strays: tuple[str, ...] = ()
+
+    def told(self) -> tuple[str, ...]:
+        """All that is odd, in words."""
+        failed = (
+            f"{self.version.label}: picked {registry.suite_name(code)} and then failed on it"
+            for code in self.unusable
+        )
+        return (*self.notes, *failed)
 
 
 def opening(version: Version, server_name: str | None) -> Hello:
@@ -248,7 +275,9 @@ def explore_version(
             notes.append(f"{version.label}: {stumbled}")
     match answer:
         case Refused(why=why):
-            return VersionFacts(version, Protocol("no", why))
+            none = VersionFacts(version, Protocol("no", why))
+            plain = answer.version or insist > 1
+            return none if plain else (yield from hidden(none, server_name))
         case Unknown(why=why):
             return VersionFacts(version, Protocol("unknown", why))
         case Ssl2Picked(suites=kinds):
@@ -259,16 +288,68 @@ def explore_version(
             assert_never(answer)
     if answer.version != version:
         other = registry.version_name(answer.version)
-        if answer.version > version:
-            notes.append(f"{version.label}: picked {other}, which was not offered")
-        return VersionFacts(version, Protocol("no", f"picked {other} instead"), tuple(notes))
+        strays = (_stray(version, other),) if answer.version > version else ()
+        protocol = Protocol("no", f"picked {other} instead")
+        return VersionFacts(version, protocol, tuple(notes), strays=strays)
     if answer.suite not in hello.suites:
-        why = f"picked {registry.suite_name(answer.suite)}, which was not offered"
-        notes.append(f"{version.label}: {why}")
-        return VersionFacts(version, Protocol("unknown", why), tuple(notes))
+        stray = _stray(version, registry.suite_name(answer.suite))
+        why = stray.partition(": ")[2]
+        return VersionFacts(version, Protocol("unknown", why), tuple(notes), strays=(stray,))
     suites = yield from _suites(hello, answer, insist)
     groups = yield from _groups(hello, answer, suites.found, insist)
     return _facts(version, suites, groups, notes)
+
+
+def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFacts]:
+    """What a refusal of the whole list hides: `fact` with suites that only a part brings out.
+
+    A server may pick a suite that it cannot use after all (its certificate's key or signature is
+    not what it takes; with RFC 7919 groups offered, DHE with its own: section 4) and refuse
+    without looking further. So what is left is asked by families, without those groups.
+    """
+    version = fact.version
+    if not Version.TLSv1_0 <= version <= Version.TLSv1_2:
+        return fact
+    base = replace(opening(version, server_name), groups=registry.curves_of(version))
+    every = base.suites
+    known = tuple(s for s in every if registry.suite_name(s) in fact.protocol.suites)
+    parts = _families(tuple(s for s in every if s not in known))
+    answers = yield tuple(replace(base, suites=part) for part in parts)
+    taken = [
+        eliminate(replace(base, suites=part), SUITES, answer)
+        for part, answer in zip(parts, answers, strict=True)
+        if isinstance(answer, Picked) and answer.version == version and answer.suite in part
+    ]
+    if not taken:
+        return fact
+    found = yield from together(taken)
+    usable = {code for part in found for code in part.found} | set(known)
+    listed = yield from eliminate(
+        replace(base, suites=tuple(s for s in every if s in usable)), SUITES
+    )
+    missing = tuple(s for s in every if s in usable and s not in listed.found)
+    failed = {*fact.unusable, *(code for part in found for code in part.unusable)} - usable
+    suites = Listing(
+        listed.found + missing,
+        listed.order if not missing else None,
+        tuple(s for s in every if s in failed),
+        tuple(code for part in found for code in part.strays),
+        next((part.why for part in found if part.why), fact.protocol.why),
+    )
+    groups = yield from _groups(base, None, listed.found or suites.found, 1)
+    note = f"{version.label}: picks some suites only where others are not offered"
+    return _facts(version, suites, groups, [*fact.notes, note])
+
+
+def _families(suites: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """`suites` by what a server may fail on: DHE's own groups, an RSA key, any other key."""
+    table = registry.suites()
+    kinds: dict[str, list[int]] = {}
+    for code in suites:
+        suite = table[code]
+        dhe, rsa = suite.key_exchange == "DHE", suite.authentication == "RSA"
+        kinds.setdefault("DHE" if dhe else "RSA" if rsa else "other", []).append(code)
+    return [tuple(family) for family in kinds.values()]
 
 
 def _may_stumble(answer: Answer) -> bool:
@@ -359,7 +440,7 @@ def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
 
 
 def _groups(
-    hello: Hello, first: Answer, suites: tuple[int, ...], insist: int
+    hello: Hello, first: Answer | None, suites: tuple[int, ...], insist: int
 ) -> Exploration[Listing]:
     if not suites or hello.version < Version.TLSv1_2 or hello.extensions == "none":
         return Listing()
@@ -424,22 +505,21 @@ def _curves(base: Hello, insist: int) -> Exploration[Listing]:
         known += (answer.group,)
 
 
+def _stray(version: Version, name: str) -> str:
+    return f"{version.label}: picked {name}, which was not offered"
+
+
 def _facts(version: Version, suites: Listing, groups: Listing, notes: list[str]) -> VersionFacts:
-    for stray in suites.strays:
-        notes.append(f"{version.label}: picked {registry.suite_name(stray)}, which was not offered")
-    for stray in groups.strays:
-        notes.append(f"{version.label}: picked {registry.group_name(stray)}, which was not offered")
-    for suite in suites.unusable:
-        notes.append(f"{version.label}: picked {registry.suite_name(suite)} and then failed on it")
+    names = (*map(registry.suite_name, suites.strays), *map(registry.group_name, groups.strays))
+    strays = tuple(_stray(version, name) for name in names)
     reasons = [
         f"{what} may be incomplete: {listing.why}"
         for what, listing in (("suites", suites), ("groups", groups))
         if listing.why
     ]
     if not suites.found and suites.unusable:
-        return VersionFacts(
-            version, Protocol("no", "every suite picked is then failed on"), tuple(notes)
-        )
+        none = Protocol("no", "every suite picked is then failed on")
+        return VersionFacts(version, none, tuple(notes), suites.unusable, strays)
     protocol = Protocol(
         "yes",
         "; ".join(reasons) or None,
@@ -447,7 +527,7 @@ def _facts(version: Version, suites: Listing, groups: Listing, notes: list[str])
         suites.order if len(suites.found) > 1 else None,
         tuple(registry.group_name(code) for code in groups.found),
     )
-    return VersionFacts(version, protocol, tuple(notes), suites.unusable)
+    return VersionFacts(version, protocol, tuple(notes), suites.unusable, strays)
 
 
 # The order matters where few may be asked at once: what is likely spoken comes first, so that

@@ -184,8 +184,8 @@ def suites_of(version: Version) -> tuple[int, ...]:
     """Code points of all suites that exist in `version`, in the registry's order."""
     if version is Version.SSLv2:
         return tuple(code for code, _ in iana.SSL2_SUITES)
-    if version is Version.SSLv3:  # real stacks pick later suites in it (JSSE: ECDHE): offer all
-        return suites_of(Version.TLSv1_2)
+    if version is Version.SSLv3:  # real stacks pick TLS 1.0's in it too (JSSE: ECDHE)
+        return suites_of(Version.TLSv1_0)
     return tuple(s.code for s in suites().values() if s.first <= version <= s.last)
 
 

@@ -247,6 +247,8 @@ def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
         with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
             out.uint(2, *_schemes(modern))
     if not modern and hello.extensions == "all":
+        with out.extension(22):  # encrypt_then_mac: RFC 7366, section 2
+            pass
         with out.extension(23):  # extended_master_secret: RFC 7627, section 5.1
             pass
     if modern:
@@ -476,7 +478,9 @@ class Reader:
                 raise Malformed(_not_tls(bytes(self._raw[:16])))
             if len(self._raw) < 5:
                 return
-            if self._raw[1] != 3:
+            # Some refuse an SSLv2 hello in a record with its own version.
+            old = self._ssl2 and self._raw[0] == 21 and self._raw[1:3] == b"\x00\x02"
+            if self._raw[1] != 3 and not old:
                 raise Malformed(f"record version 0x{self._raw[1]:02X}{self._raw[2]:02X}")
             size = int.from_bytes(self._raw[3:5], "big")
             if size > MOST_RECORD:

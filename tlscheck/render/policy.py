@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from tlscheck.core.policy import Param, Policy, Rule
+from tlscheck.core.policy import OWN, UNOFFERED, Param, Policy, Rule
 from tlscheck.render.clean import clean
 
 
@@ -88,3 +88,17 @@ def _reach(rule: Rule) -> str:
     if rule.citation.verified == "unverified":
         return "warn at worst: citation not verified"
     return "fail at worst"
+
+
+def describe_unoffered() -> str:
+    """The finding that no policy is needed for; ends with newline."""
+    return "".join(
+        f"{line}\n"
+        for line in (
+            f"{OWN}/{UNOFFERED}",
+            *_wrapped("text", "A server must pick a version, suite and group that were offered."),
+            *_wrapped("citation", "RFC 5246, section 7.4.1.3; RFC 8446, section 4.1.3"),
+            "  can be      warn, and only where a server does it",
+            *_wrapped("measured", "Every answer is held against the hello that it came to."),
+        )
+    )

@@ -11,8 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from tlscheck.core import doubt, model
-from tlscheck.core.explore import VERSIONS, VersionFacts, explore_version, knocks, opening
+from tlscheck.core.explore import (
+    VERSIONS,
+    VersionFacts,
+    explore_version,
+    hidden,
+    knocks,
+    opening,
+)
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
+from tlscheck.core.registry import Version
 from tlscheck.core.wire import sendable_name
 from tlscheck.scan.prober import Prober
 from tlscheck.scan.world import Limits, Resolved, World
@@ -49,8 +57,10 @@ class Run:
         finally:
             self.probers.discard(prober)
         features: dict[str, Any] = {}
-        if notes := [note for fact in facts for note in fact.notes]:
+        if notes := [note for fact in facts for note in fact.told()]:
             features["notes"] = list(dict.fromkeys(notes))
+        if strays := [stray for fact in facts for stray in fact.strays]:
+            features["unoffered"] = list(dict.fromkeys(strays))
         if mixed:
             features["mixed"] = mixed
             features["unsteady"] = [v.label for v in doubt.unsteady(prober.log)]
@@ -91,7 +101,7 @@ async def _explore(prober: Prober, name: str | None) -> tuple[tuple[VersionFacts
             for version, reply in zip(VERSIONS, replies, strict=True)
         )
     )
-    facts = tuple(sorted(first, key=lambda fact: fact.version))
+    facts = await _behind(prober, sorted(first, key=lambda fact: fact.version), name)
     await prober.answers(doubt.doubts(prober.log))
     mixed = doubt.contradiction(prober.log)
     if mixed is None:
@@ -102,6 +112,22 @@ async def _explore(prober: Prober, name: str | None) -> tuple[tuple[VersionFacts
     )
     together = zip(facts, again, strict=True)
     return tuple(doubt.merged(before, after) for before, after in together), mixed
+
+
+async def _behind(
+    prober: Prober, facts: Sequence[VersionFacts], name: str | None
+) -> tuple[VersionFacts, ...]:
+    """`facts` with the suites that the whole list hid. The newest version stands for all, as long
+    as it hid nothing and the others agree with it."""
+    spoken = [f for f in facts if f.protocol.offered == "yes" and f.version < Version.TLSv1_3]
+    if not spoken:
+        return tuple(facts)
+    *older, newest = spoken
+    seen = {newest.version: await prober.drive(hidden(newest, name))}
+    if seen[newest.version] is not newest or not doubt.agreed(prober.log):
+        more = await asyncio.gather(*(prober.drive(hidden(fact, name)) for fact in older))
+        seen |= {fact.version: fact for fact in more}
+    return tuple(seen.get(fact.version, fact) for fact in facts)
 
 
 def unprobed(address: str, why: str, *, skipped: bool = False) -> TargetReport:

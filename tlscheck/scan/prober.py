@@ -36,6 +36,7 @@ from tlscheck.scan.world import World
 # illegal_parameter, protocol_version, insufficient_security.
 _REFUSALS = (40, 47, 70, 71)
 _PROTOCOL_VERSION = 70
+_CLOSE_NOTIFY = 0
 
 KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server that says nothing
 TRIES_SILENT = 3  # with the usual patience, then as many at once with the longest
@@ -412,8 +413,9 @@ class Prober:
         if isinstance(reply, Picked):  # picked, and failed on each time
             return reply
         # A close or reset is as plain as such a server gets; other alerts may be about one suite.
+        plain = isinstance(reply, Hangup) or reply == Alert(_CLOSE_NOTIFY)
         why = f"{reply} {seen.hangups} times, while others were answered"
-        return self._refused(hello, why, plain=isinstance(reply, Hangup), times=seen.hangups)
+        return self._refused(hello, why, plain=plain, times=seen.hangups)
 
     def _refused(
         self, hello: Hello, why: str, *, plain: bool = True, version: bool = False, times: int = 1
