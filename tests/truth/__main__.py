@@ -28,7 +28,10 @@ def main() -> int:
     with process.start(faults) as servers, tempfile.TemporaryDirectory() as place:
         for seed in range(options.first, options.first + options.seeds):
             servers.again(seed)
-            done = ours.scan(servers, faults, options.deadline, Path(place), options.more)
+            parts = [[fault] for fault in faults] if options.alone else [faults]
+            done = ours.together(
+                [ours.scan(servers, p, options.deadline, Path(place), options.more) for p in parts]
+            )
             outcomes = [_judged(fault, servers, done.report) for fault in faults]
             runs.append(outcomes)
             scans.append(done)
@@ -56,13 +59,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=1, help="the first of them (default 1)")
     parser.add_argument("--faults", nargs="+", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--deadline", type=float, default=60.0, help="of an address, in seconds")
+    parser.add_argument("--alone", action="store_true", help="one process a fault, not one for all")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep reports and server logs")
     parser.add_argument("--sslyze", action="store_true", help="ask sslyze, too")
     parser.add_argument("--limit", type=float, default=60.0, help="of sslyze a fault, in seconds")
     parser.add_argument("more", nargs="*", help="after --: further arguments of tlscheck scan")
     options = parser.parse_args()
     if unknown := [name for name in options.faults if name not in registry.BY_NAME]:
-        parser.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(registry.BY_NAME)}")
+        parser.error(
+            f"no such fault: {', '.join(unknown)}; there are {', '.join(registry.BY_NAME)}"
+        )
     return options
 
 
@@ -90,7 +96,9 @@ def _of(runs: Sequence[Sequence[Outcome]], at: int) -> list[Outcome]:
 
 def _held(fault: Fault, mine: Sequence[Outcome]) -> int:
     """In how many runs what the fault expects was so."""
-    spare = fault.spare and sum(o.undecided for o in mine) > fault.spare * sum(o.pairs for o in mine)
+    spare = fault.spare and sum(o.undecided for o in mine) > fault.spare * sum(
+        o.pairs for o in mine
+    )
     return 0 if spare else sum(not o.false and not o.missed for o in mine)
 
 
@@ -147,7 +155,13 @@ def _details(runs: Sequence[Sequence[Outcome]]) -> str:
 
 def _second(servers: process.Faults, faults: Sequence[Fault], limit: float) -> str:
     report, seconds = theirs.ask(servers, faults, limit)
-    lines = ["", "sslyze, one seed:", "", "| fault | false | inconclusive | s |", "|---|--:|--:|--:|"]
+    lines = [
+        "",
+        "sslyze, one seed:",
+        "",
+        "| fault | false | inconclusive | s |",
+        "|---|--:|--:|--:|",
+    ]
     false = 0
     details = []
     for fault in faults:

@@ -75,3 +75,12 @@ def _row(fault: Fault, servers: Faults) -> str:
     # JSON's strings, integers and lists of strings are TOML's too.
     lines = (f"{key} = {json.dumps(value)}\n" for key, value in row.items())
     return "[[endpoint]]\n" + "".join(lines) + "\n"
+
+
+def together(scans: Sequence[Scan]) -> Scan:
+    """Several scans as one: the sum of the seconds, the highest peak."""
+    report = {
+        key: [each for scan in scans for each in scan.report[key]]
+        for key in ("endpoints", "findings")
+    }
+    return Scan(report, sum(s.seconds for s in scans), max(s.memory for s in scans))

@@ -74,9 +74,9 @@ def _protocols(host: str, address: str, port: int, limit: float) -> dict[str, An
 
 def main() -> None:
     from sslyze import (
-        Scanner,
         ScanCommand,
         ScanCommandAttemptStatusEnum,
+        Scanner,
         ServerNetworkConfiguration,
         ServerNetworkLocation,
         ServerScanRequest,

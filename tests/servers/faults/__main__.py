@@ -21,7 +21,7 @@ from typing import Any
 
 from . import registry
 from .connection import Site, accept
-from .real import ECDSA, EVERY, HUGE, LONG, MODERN, OLD, ONLY_10, ONLY_12, STATIC, Engine
+from .real import BASES, Engine
 from .registry import Absent, Behaviour, Fault
 
 BACKLOG = 1024
@@ -43,7 +43,7 @@ async def _serve(wanted: dict[str, Any], directory: Path) -> None:
     places = registry.addresses(faults)
     port, sockets = _bind([a for mine in places.values() for a in mine if a != registry.UNROUTABLE])
     engine = Engine(directory)
-    for base in (MODERN, EVERY, OLD, ONLY_10, ONLY_12, STATIC, ECDSA, LONG, HUGE):
+    for base in BASES:
         engine.prepare(base)
     sites: dict[str, Site] = {}
     tasks = []

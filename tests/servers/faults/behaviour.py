@@ -427,7 +427,9 @@ def announcing(kind: int, size: int) -> Behaviour:
             if made.refuses(answer) or asked.version == 0x0304:
                 await c.send(answer)
                 return
-            first = replace(made.flight(answer), messages=made.flight(answer).messages[:1], rest=b"")
+            first = replace(
+                made.flight(answer), messages=made.flight(answer).messages[:1], rest=b""
+            )
             await c.send(first.sent())
         head = bytes([kind]) + size.to_bytes(3, "big")
         await c.send(made.record(made.HANDSHAKE, head + bytes(1000)))
@@ -436,5 +438,3 @@ def announcing(kind: int, size: int) -> Behaviour:
             await asyncio.sleep(0.01)
 
     return behave
-
-

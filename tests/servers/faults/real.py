@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from .. import certificates
 from ..names import ECDHE_ECDSA_SIX, RSA_SIX, TLS13, TWELVE, old, openssl_suites
-from ..profile import Profile, version
+from ..profile import Order, Profile, version
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _VERSIONS = {
@@ -28,33 +28,37 @@ _VERSIONS = {
     "TLSv1.3": ssl.TLSVersion.TLSv1_3,
 }
 # What OpenSSL 3.0 negotiates when it is not told otherwise, in its order.
-_DEFAULT_CURVES = ("x25519", "secp256r1", "x448", "secp521r1", "secp384r1")
+DEFAULT_CURVES = ("x25519", "secp256r1", "x448", "secp521r1", "secp384r1")
 
 
 @dataclass(frozen=True)
 class Base:
-    """A configuration of the real engine. Its suites are in the server's order of preference."""
+    """A configuration of the real engine. `suites` and `curves` are in its order of preference;
+    `groups` are those that a client can get, if they are not all the `curves`."""
 
     lowest: str
     highest: str
     suites: tuple[str, ...] = TWELVE
-    groups: tuple[str, ...] = ("secp256r1",)
+    curves: tuple[str, ...] = ("secp256r1",)
+    order: Order = "server"
     certificate: str = "rsa"
+    groups: tuple[str, ...] = ()
     padding: int = 0  # bytes that the certificate chain is longer by
 
     @property
     def profile(self) -> Profile:
         names = tuple(_VERSIONS)
         spoken = names[names.index(self.lowest) : names.index(self.highest) + 1]
+        groups = self.groups or self.curves
         found = {}
         for name in spoken:
             if name == "TLSv1.3":
-                found[name] = version(TLS13, "server", self.groups)
+                found[name] = version(TLS13, self.order, groups)
             elif name == "TLSv1.2":
-                curves = self.groups if any("ECDHE" in s for s in self.suites) else ()
-                found[name] = version(self.suites, "server", curves)
+                ephemeral = any("ECDHE" in suite for suite in self.suites)
+                found[name] = version(self.suites, self.order, groups if ephemeral else ())
             else:
-                found[name] = version(old(self.suites), "server")
+                found[name] = version(old(self.suites), self.order)
         return Profile(found)
 
 
@@ -65,9 +69,14 @@ ONLY_10 = Base("TLSv1.0", "TLSv1.0")
 ONLY_12 = Base("TLSv1.2", "TLSv1.2")
 STATIC = Base("TLSv1.2", "TLSv1.3", RSA_SIX)
 STATIC_12 = Base("TLSv1.2", "TLSv1.2", RSA_SIX)
-ECDSA = Base("TLSv1.2", "TLSv1.2", ECDHE_ECDSA_SIX, _DEFAULT_CURVES, "ecdsa")
+# The certificate's curve, P-256, must be offered, and is then better liked than all but X25519:
+# no client gets another one, unless the client's order counts.
+ECDSA = Base("TLSv1.2", "TLSv1.2", ECDHE_ECDSA_SIX, DEFAULT_CURVES, "server", "ecdsa",
+             DEFAULT_CURVES[:2])  # fmt: skip
+ECDSA_CLIENT = Base("TLSv1.2", "TLSv1.2", ECDHE_ECDSA_SIX, DEFAULT_CURVES, "client", "ecdsa")
 LONG = Base("TLSv1.0", "TLSv1.3", padding=200_000)
 HUGE = Base("TLSv1.0", "TLSv1.3", padding=5_000_000)
+BASES = (MODERN, EVERY, OLD, ONLY_10, ONLY_12, STATIC, ECDSA, ECDSA_CLIENT, LONG, HUGE)
 
 
 class Engine:
@@ -101,8 +110,11 @@ class Engine:
             context.minimum_version = _VERSIONS[base.lowest]
             context.maximum_version = _VERSIONS[base.highest]
         context.set_ciphers(openssl_suites(base.suites) + ":@SECLEVEL=0")
-        context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
-        if base.groups == ("secp256r1",):
+        if base.order == "server":
+            context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+        else:  # Python sets it by itself
+            context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+        if base.curves == ("secp256r1",):
             context.set_ecdh_curve("prime256v1")
         chain = self._made.chain(base.certificate)
         if base.padding:

@@ -11,7 +11,20 @@ from . import behaviour as b
 from . import made
 from .behaviour import ends, real, refusing, speaks
 from .connection import Behaviour, Finish, Hold, Reset
-from .real import ECDSA, EVERY, HUGE, LONG, MODERN, OLD, ONLY_10, ONLY_12, STATIC, STATIC_12, Base
+from .real import (
+    ECDSA,
+    ECDSA_CLIENT,
+    EVERY,
+    HUGE,
+    LONG,
+    MODERN,
+    OLD,
+    ONLY_10,
+    ONLY_12,
+    STATIC,
+    STATIC_12,
+    Base,
+)
 
 Expect = Literal["exact", "unknown", "exact-or-unknown"]
 # Besides a behaviour: nobody listens; the queue is full, so that no connection is made; the
@@ -252,8 +265,10 @@ _INTOLERANT = (
            real(ONLY_12, hello=b.unless(b.no_versions, made.alert(70)))),
     _known("tls13-intolerant-close", "TLS 1.2 alone: closes on supported_versions", ONLY_12,
            real(ONLY_12, hello=b.unless(b.no_versions, Finish))),
-    _known("ecdsa-curve", "the truth: the certificate's own curve must be offered", ECDSA,
-           real(ECDSA)),
+    _known("ecdsa-curve", "the truth: the certificate's own curve must be offered, and is liked",
+           ECDSA, real(ECDSA)),
+    _known("ecdsa-curve-client", "the truth: the certificate's own curve must be offered",
+           ECDSA_CLIENT, real(ECDSA_CLIENT)),
 )  # fmt: skip
 
 _SPLITS = (
@@ -307,7 +322,7 @@ _LIES = (
     _known("retry-twice", "what the retry request says: every hello gets one", MODERN,
            real(MODERN, answer=b.on_flights(b.always_retry))),
     _known("picked-then-alert", "the RSA suites; ECDHE is picked and then fails (alert 80)", STATIC_12,
-           real(ONLY_12, answer=b.failing("TLS_ECDHE", made.alert(80))),
+           real(ONLY_12, answer=b.then(Finish, b.failing("TLS_ECDHE", made.alert(80)))),
            words=("fail|usable",)),
     _known("picked-then-close", "the RSA suites; ECDHE is picked and then fails (close)", STATIC_12,
            real(ONLY_12, answer=b.then(Finish, b.failing("TLS_ECDHE", b""))),
@@ -316,7 +331,7 @@ _LIES = (
            real(ONLY_12, answer=b.then(Reset, b.failing("TLS_ECDHE", b""))),
            words=("fail|usable",)),
     _known("picked-never-usable", "never yes in TLS 1.2: each suite is picked and then fails", ONLY_12,
-           real(ONLY_12, answer=b.failing("TLS_", made.alert(80))), truth=_NOTHING,
+           real(ONLY_12, answer=b.then(Finish, b.failing("TLS_", made.alert(80)))), truth=_NOTHING,
            expect="exact-or-unknown", because=_NOBODY, counted=False, words=("fail|usable",)),
     _known("no-certificate", "never yes in TLS 1.2: the Certificate is missing", ONLY_12,
            real(ONLY_12, answer=b.in_clear(b.without(made.CERTIFICATE))), truth=_NOTHING,
