@@ -25,13 +25,20 @@ def main() -> int:
     faults = registry.chosen(options.faults)
     runs: list[list[Outcome]] = []
     scans: list[ours.Scan] = []
-    with process.start(faults) as servers, tempfile.TemporaryDirectory() as place:
+    companions: list[Outcome] = []
+    beside = registry.COMPANIONS if options.among else ()
+    with process.start((*faults, *beside)) as servers, tempfile.TemporaryDirectory() as place:
         for seed in range(options.first, options.first + options.seeds):
             servers.again(seed)
-            parts = [[fault] for fault in faults] if options.alone else [faults]
-            done = ours.together(
-                [ours.scan(servers, p, options.deadline, Path(place), options.more) for p in parts]
-            )
+            parts = [(f, *beside) for f in faults] if options.alone or beside else [faults]
+            each = []
+            for part in parts:
+                each.append(
+                    ours.scan(servers, part, options.deadline, Path(place), options.more,
+                              options.descriptors)
+                )  # fmt: skip
+                companions += [_judged(fault, servers, each[-1].report) for fault in beside]
+            done = ours.together(each)
             outcomes = [_judged(fault, servers, done.report) for fault in faults]
             runs.append(outcomes)
             scans.append(done)
@@ -46,7 +53,10 @@ def main() -> int:
         print(_table(faults, runs, options.deadline))
         print()
         print(_sums(faults, runs, scans))
-        print(_details(runs))
+        if beside:
+            right = sum(not o.false and not o.missed for o in companions)
+            print(f"- healthy servers beside a hostile one: {right} of {len(companions)} right")
+        print(_details([*runs, companions]))
         if options.sslyze:
             servers.again(options.first)
             print(_second(servers, faults, options.limit))
@@ -60,6 +70,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--faults", nargs="+", default=[], metavar="NAME", help="default: all")
     parser.add_argument("--deadline", type=float, default=60.0, help="of an address, in seconds")
     parser.add_argument("--alone", action="store_true", help="one process a fault, not one for all")
+    parser.add_argument("--among", action="store_true", help="the same, each among nine healthy")
+    parser.add_argument("--descriptors", type=int, default=0, help="that the scanner may have")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep reports and server logs")
     parser.add_argument("--sslyze", action="store_true", help="ask sslyze, too")
     parser.add_argument("--limit", type=float, default=60.0, help="of sslyze a fault, in seconds")
@@ -104,7 +116,8 @@ def _held(fault: Fault, mine: Sequence[Outcome]) -> int:
 
 def _table(faults: Sequence[Fault], runs: Sequence[Sequence[Outcome]], deadline: float) -> str:
     lines = [
-        "| fault | must conclude | pairs | false | inconclusive | as expected | most s | connections |",
+        "| fault | must conclude | pairs | false | inconclusive | as expected | most s "
+        "| connections |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for at, fault in enumerate(faults):

@@ -1,7 +1,8 @@
 """The real command line, with names that resolve as the faults want, and no way off this machine.
 
-`python -m tests.truth.command NAMES.json MEMORY ARGUMENTS...`: NAMES.json maps a host name to its
-addresses, or to the fault of its look-up; the peak of the memory (bytes) is written to MEMORY.
+`python -m tests.truth.command NAMES.json MEMORY DESCRIPTORS ARGUMENTS...`: NAMES.json maps a host
+name to its addresses, or to the fault of its look-up; the peak of the memory (bytes) is written to
+MEMORY; DESCRIPTORS is how many the process may have, 0 for as many as it has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import json
+import resource
 import socket
 import sys
 import time
@@ -22,7 +24,9 @@ HANG_SECONDS = 600
 def main() -> None:
     names = json.loads(Path(sys.argv[1]).read_text())
     memory = Path(sys.argv[2])
-    sys.argv = ["tlscheck", *sys.argv[3:]]
+    if descriptors := int(sys.argv[3]):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+    sys.argv = ["tlscheck", *sys.argv[4:]]
     sys.addaudithook(_only_loopback)
     socket.getaddrinfo = _resolver(names)
     atexit.register(lambda: memory.write_text(str(peak_memory())))

@@ -31,8 +31,12 @@ def scan(
     deadline: float,
     directory: Path,
     more: Sequence[str] = (),
+    descriptors: int = 0,
 ) -> Scan:
-    """Scans these faults in one process. `more` are further arguments of the command."""
+    """Scans these faults in one process, which may have so many `descriptors` (0: as it is).
+
+    `more` are further arguments of the command.
+    """
     data, names = directory / "endpoints.toml", directory / "names.json"
     output, memory = directory / "report.json", directory / "memory"
     data.write_text("".join(_row(fault, servers) for fault in faults))
@@ -41,12 +45,12 @@ def scan(
     begun = time.monotonic()
     done = subprocess.run(
         [
-            sys.executable, "-m", "tests.truth.command", names, memory,
+            sys.executable, "-m", "tests.truth.command", names, memory, str(descriptors),
             "scan", "--endpoints", data, "--format", "json", "--depth", "quick",
             "--deadline", str(deadline), "-o", output, *more,
         ],
         cwd=HOME, timeout=deadline + SPARE_SECONDS, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        capture_output=True, text=True,
     )  # fmt: skip
     seconds = time.monotonic() - begun
     if done.returncode not in (0, 1, 3):

@@ -1,4 +1,4 @@
-"""Bytes by hand: what a server sends, taken apart, changed, and put together where no library would."""
+"""Bytes by hand: what a server sends, taken apart, changed, and put together."""
 
 from __future__ import annotations
 

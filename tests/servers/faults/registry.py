@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..profile import PROTOCOLS, Profile, version
@@ -149,17 +149,20 @@ _RANDOM = (
 )  # fmt: skip
 
 _NEVER = (
-    _unknown("reset-accept", "unknown: every connection is reset at once", ends(Reset, at_once=True)),
+    _unknown("reset-accept", "unknown: every connection is reset at once",
+             ends(Reset, at_once=True)),
     _unknown("reset-hello", "unknown: every hello is reset", ends(Reset)),
     _unknown("tarpit", "unknown: accepts and never says a byte", ends(Hold)),
     _unknown("fin-only", "unknown: closes at accept", ends(Finish, at_once=True)),
     _unknown("fin-hello", "unknown: closes after every hello", ends(Finish)),
     _unknown("port-closed", "unknown, connection refused", "closed", words=("refused",)),
     _unknown("connect-time-out", "unknown: no connection is ever made", "full"),
-    _unknown("unroutable", "unknown: network unreachable", "unroutable", words=("unreachable|route",)),
+    _unknown("unroutable", "unknown: network unreachable", "unroutable",
+             words=("unreachable|route",)),
     _unknown("endless-hello-request", "unknown: HelloRequests without an end",
              speaks(made.record(22, made.message(0, b"")) * 50, every=0.02)),
-    _unknown("endless-zeros", "unknown: zero bytes without an end", speaks(bytes(8192), every=0.01)),
+    _unknown("endless-zeros", "unknown: zero bytes without an end",
+             speaks(bytes(8192), every=0.01)),
     _unknown("endless-text", "unknown: plain text without an end",
              speaks(b"Lorem ipsum dolor sit amet. " * 300, every=0.01)),
     _unknown("endless-warnings", "unknown: warning alerts without an end",
@@ -175,14 +178,16 @@ _NEVER = (
     _unknown("smtp", "unknown: an SMTP banner, and then it waits", words=("SMTP",),
              behave=speaks(b"220 mail.fault.test ESMTP\r\n", first=True, end=Hold)),
     _unknown("alert-112-always", "unknown: unrecognized_name to every name",
-             real(MODERN, hello=lambda c, asked: made.alert(112)), words=("unrecognized_name|112",)),
+             real(MODERN, hello=lambda c, asked: made.alert(112)),
+             words=("unrecognized_name|112",)),
 )  # fmt: skip
 
 _SLOW = (
     _known("byte-a-second", "the truth, or unknown: one byte a second", MODERN,
            real(MODERN, answer=b.byte_a_second), expect="exact-or-unknown", counted=False,
            because="an alert is whole after 7 s, a flight never within a deadline"),
-    _known("slow-2", "the truth: every answer takes 2 s", MODERN, real(MODERN, answer=b.delay(2.0))),
+    _known("slow-2", "the truth: every answer takes 2 s", MODERN,
+           real(MODERN, answer=b.delay(2.0))),
     _known("slow-6", "the truth, or unknown: every answer takes 6 s", MODERN,
            real(MODERN, answer=b.delay(6.0)), expect="exact-or-unknown",
            because="some 20 answers one after the other take longer than the deadline"),
@@ -282,7 +287,7 @@ _SPLITS = (
     _known("chain-5mb", "the truth, or unknown: a chain of 5 MB", HUGE, real(HUGE),
            expect="exact-or-unknown", counted=False,
            because="a bound on memory may stop the reading; it must not be read as a no"),
-    _known("announces-16mb-certificate", "unknown below TLS 1.3: a Certificate of 16 MB is announced",
+    _known("announces-16mb-certificate", "unknown below TLS 1.3: announces a Certificate of 16 MB",
            EVERY, b.announcing(made.CERTIFICATE, 0xFFFFFF),
            open=frozenset({"TLSv1.0", "TLSv1.1", "TLSv1.2"})),
 )  # fmt: skip
@@ -321,16 +326,16 @@ _LIES = (
            expect="exact-or-unknown", because=_PSEUDO, words=("not offered",)),
     _known("retry-twice", "what the retry request says: every hello gets one", MODERN,
            real(MODERN, answer=b.on_flights(b.always_retry))),
-    _known("picked-then-alert", "the RSA suites; ECDHE is picked and then fails (alert 80)", STATIC_12,
+    _known("picked-then-alert", "the RSA suites; ECDHE is picked and fails (alert 80)", STATIC_12,
            real(ONLY_12, answer=b.then(Finish, b.failing("TLS_ECDHE", made.alert(80)))),
            words=("fail|usable",)),
-    _known("picked-then-close", "the RSA suites; ECDHE is picked and then fails (close)", STATIC_12,
+    _known("picked-then-close", "the RSA suites; ECDHE is picked and fails (close)", STATIC_12,
            real(ONLY_12, answer=b.then(Finish, b.failing("TLS_ECDHE", b""))),
            words=("fail|usable",)),
-    _known("picked-then-reset", "the RSA suites; ECDHE is picked and then fails (reset)", STATIC_12,
+    _known("picked-then-reset", "the RSA suites; ECDHE is picked and fails (reset)", STATIC_12,
            real(ONLY_12, answer=b.then(Reset, b.failing("TLS_ECDHE", b""))),
            words=("fail|usable",)),
-    _known("picked-never-usable", "never yes in TLS 1.2: each suite is picked and then fails", ONLY_12,
+    _known("picked-never-usable", "never yes in TLS 1.2: each suite is picked and fails", ONLY_12,
            real(ONLY_12, answer=b.then(Finish, b.failing("TLS_", made.alert(80)))), truth=_NOTHING,
            expect="exact-or-unknown", because=_NOBODY, counted=False, words=("fail|usable",)),
     _known("no-certificate", "never yes in TLS 1.2: the Certificate is missing", ONLY_12,
@@ -384,17 +389,22 @@ ALL: tuple[Fault, ...] = (
     + _MIXED + _NAMES
 )  # fmt: skip
 BY_NAME = {fault.name: fault for fault in ALL}
+# What a hostile server must not spoil: nine healthy ones beside it.
+COMPANIONS: tuple[Fault, ...] = tuple(
+    replace(fault, name=f"{fault.name}-{nth}") for nth in (1, 2, 3) for fault in _HEALTHY
+)
 
 
 def chosen(names: Sequence[str] = ()) -> tuple[Fault, ...]:
     """The faults of these names, all without any; raises KeyError for one that is none."""
-    return tuple(BY_NAME[name] for name in names) if names else ALL
+    known = BY_NAME | {fault.name: fault for fault in COMPANIONS}
+    return tuple(known[name] for name in names) if names else ALL
 
 
 def addresses(faults: Sequence[Fault]) -> dict[str, tuple[str, ...]]:
     """Fault name -> the address of each of its sites, always the same for the same fault."""
     found, at = {}, 0
-    for fault in ALL:
+    for fault in ALL + COMPANIONS:
         mine = []
         for site in fault.sites:
             fixed = UNROUTABLE if site.behave == "unroutable" else site.address
