@@ -50,6 +50,12 @@ def test_properties_of_well_known_suites() -> None:
     assert of("TLS_PSK_WITH_AES_128_CBC_SHA256") == ("PSK", "PSK", False, False, 128, v10, v12)
     assert of("TLS_DH_anon_WITH_AES_128_CBC_SHA")[:3] == ("DHE", "NULL", True)
     assert registry.suite_by_name("TLS_RSA_EXPORT_WITH_RC4_40_MD5").bits == 40
+    # RFC 9150: integrity only; RFC 9189 and RFC 9367: GOST in TLS 1.2 and in TLS 1.3.
+    assert registry.suite_by_name("TLS_SHA256_SHA256").cipher == "NULL"
+    gost = ("TLS_GOSTR341112_256_WITH_KUZNYECHIK_CTR_OMAC", "TLS_GOSTR341112_256_WITH_MAGMA_MGM_S")
+    assert of(gost[0])[2:] == (False, False, 256, v12, v12)
+    assert of(gost[1]) == ("TLS13", "TLS13", True, True, 256, v13, v13)
+    assert of("TLS_ECDHE_SM4_CBC_SM3")[:3] == ("ECDHE", "SM2", True)
 
 
 def test_chacha20_never_leads_a_list() -> None:

@@ -87,6 +87,7 @@ _HEADS = {
     "ECC": ("ECC", "SM2"),
     "IBC": ("IBC", "IBC"),
     "IBSDH": ("IBSDH", "IBS"),
+    "ECDHE": ("ECDHE", "SM2"),  # TLS_ECDHE_SM4_CBC_SM3: GB/T 38636
 }
 
 
@@ -103,15 +104,20 @@ def _head(head: str) -> tuple[str, str]:
 def _suite(code: int, name: str) -> Suite:
     body = name.removeprefix("TLS_")
     head, separator, tail = body.partition("_WITH_")
-    tls13 = not separator and code < 0xE000
+    # RFC 9367: these name their authentication, and exist in TLS 1.3 alone all the same.
+    tls13 = (not separator and code < 0xE000) or "_MGM_" in name
     if not separator:
         head, tail = ("", body) if tls13 else tuple(body.split("_", 1))  # TLS_ECDHE_SM4_...
     exchange, authentication = ("TLS13", "TLS13") if tls13 else _head(head)
     aead = bool(_AEAD.search(tail))
     split = _MAC.match(tail)
     cipher, mac = (split["cipher"], split["mac"]) if split else (tail, "AEAD")
-    # CBC suites with SHA-2 need TLS 1.2, but those with PSK do not (RFC 5487, section 3).
+    if cipher in ("SHA256", "SHA384"):  # integrity without encryption: RFC 9150
+        cipher = "NULL"
+    # CBC suites with SHA-2 need TLS 1.2, but those with PSK do not (RFC 5487, section 3); nor do
+    # the older two of GOST, while those of RFC 9189 do.
     modern = aead or (mac in ("SHA256", "SHA384") and authentication != "PSK")
+    modern = modern or 0xC100 <= code <= 0xC102
     old = exchange in ("RSA", "DHE", "DH", "KRB5", "KEA") and authentication != "PSK"
     first = (
         Version.TLSv1_3 if tls13
