@@ -101,7 +101,9 @@ def _false(
         yield f"yes ({', '.join(said['suites'])}): it is not offered"
         return
     for kind in ("suites", "groups"):
-        listed = set(said.get(kind) or ())
+        if kind not in said:  # other scanners list no groups
+            continue
+        listed = set(said[kind])
         every = set(chain.from_iterable(getattr(truth, kind) for truth in spoken))
         yield from (f"has {name}: it has not" for name in sorted(listed - every))
         if said["why"] is None and not mixed:
