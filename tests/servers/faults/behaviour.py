@@ -173,6 +173,10 @@ def no_versions(asked: Asked) -> bool:
     return 43 not in asked.extensions
 
 
+def at_most_10(asked: Asked) -> bool:
+    return asked.version <= 0x0301
+
+
 def plain_if_old(asked: Asked) -> bool:
     """No extensions in a hello for TLS 1.0 or older."""
     return asked.version > 0x0301 or not asked.extensions

@@ -321,6 +321,8 @@ CHECKS: dict[str, Check] = {
     ),
     "tls13-intolerant": stumbles(TLS13, hello(), lambda h: h.alert == (2, 70)),
     "tls13-intolerant-close": stumbles(TLS13, hello(), lambda h: h.end == "fin" and not h.data),
+    "tls13-hang": stumbles(TLS13, hello(), lambda h: h.end == "time-out"),
+    "tls12-intolerant": stumbles(hello(0x0302), REFUSED, lambda h: h.end == "fin" and not h.data),
     "ecdsa-curve": curve,
     "ecdsa-curve-client": curve,
     "records-of-1": looks(
