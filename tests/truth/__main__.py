@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -17,6 +18,7 @@ from tests.servers.faults.registry import Fault
 from . import ours, theirs
 from .judge import Outcome, judge
 
+_SUITE = re.compile(r"TLS_\w+(?:, TLS_\w+)*")
 OVER = 2.0  # seconds that a target may take beyond its deadline
 
 
@@ -159,11 +161,24 @@ def _sums(
 def _details(runs: Sequence[Sequence[Outcome]]) -> str:
     lines = []
     for title, kind in (("False", "false"), ("Not as expected", "missed")):
-        found = Counter((o.fault, text) for run in runs for o in run for text in getattr(o, kind))
+        found = [(o.fault, text) for run in runs for o in run for text in getattr(o, kind)]
         if found:
-            lines += ["", f"{title}:"]
-            lines += [f"- {name}: {text} ({times}x)" for (name, text), times in found.items()]
+            lines += ["", f"{title}:", *_counted(found)]
     return "\n".join(lines)
+
+
+def _counted(found: Sequence[tuple[str, str]]) -> list[str]:
+    """One line for what differs in the suite alone, with how often it was said."""
+    kinds = Counter((fault, _SUITE.sub("SUITE", text)) for fault, text in found)
+    names: dict[tuple[str, str], set[str]] = {}
+    for fault, text in found:
+        names.setdefault((fault, _SUITE.sub("SUITE", text)), set()).update(_SUITE.findall(text))
+    lines = []
+    for (fault, text), times in kinds.items():
+        suites = len(names[fault, text])
+        said = text.replace("SUITE", f"{suites} suites") if suites > 1 else text
+        lines.append(f"- {fault}: {said.replace('SUITE', ''.join(names[fault, text]))} ({times}x)")
+    return lines
 
 
 def _second(servers: process.Faults, faults: Sequence[Fault], limit: float) -> str:
@@ -176,7 +191,7 @@ def _second(servers: process.Faults, faults: Sequence[Fault], limit: float) -> s
         "|---|--:|--:|--:|",
     ]
     false = 0
-    details = []
+    details: list[tuple[str, str]] = []
     for fault in faults:
         outcome = judge(fault, servers.addresses[fault.name], report)
         wrong = outcome.false
@@ -184,8 +199,8 @@ def _second(servers: process.Faults, faults: Sequence[Fault], limit: float) -> s
         lines.append(
             f"| {fault.name} | {len(wrong)} | {outcome.undecided} | {seconds[fault.name]:.0f} |"
         )
-        details += [f"- {fault.name}: {text}" for text in wrong]
-    return "\n".join([*lines, "", f"sslyze: {false} false in all", "", *details])
+        details += [(fault.name, text) for text in wrong]
+    return "\n".join([*lines, "", f"sslyze: {false} false in all", "", *_counted(details)])
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def refuses(end: str) -> Check:
 
 def stumbles(over: bytes, fine: bytes, wanted: Callable[[Heard], bool]) -> Check:
     def check(to: To) -> None:
-        assert wanted(to(over, patience=0.5))
+        assert wanted(to(over, patience=1.5))
         assert to(fine).picked
 
     return check
@@ -147,10 +147,13 @@ def after(times: int, end: str, again: bool = False) -> Check:
 
 def over_a_second(end: str) -> Check:
     def check(to: To) -> None:
-        with ThreadPoolExecutor(16) as pool:
-            heard = list(pool.map(lambda _: to(patience=1.0), range(60)))
-        assert 20 <= sum(bool(h.picked) for h in heard) <= 59
-        assert any(h.end == end and not h.data for h in heard)
+        for _ in range(5):  # a machine that is very busy may not get over the limit at once
+            with ThreadPoolExecutor(16) as pool:
+                heard = list(pool.map(lambda _: to(patience=1.0), range(60)))
+            assert sum(bool(h.picked) for h in heard) >= 20
+            if any(h.end == end and not h.data for h in heard):
+                return
+        raise AssertionError("300 connections and no limit")
 
     return check
 
@@ -230,7 +233,7 @@ def fails_on_ecdhe(end: str, data: bytes) -> Check:
 
 def lacks(kinds: tuple[int, ...], end: str) -> Check:
     def check(to: To) -> None:
-        heard = to(patience=0.5)
+        heard = to(patience=1.5)
         assert (heard.kinds, heard.end) == (kinds, end)
 
     return check
@@ -266,8 +269,8 @@ CHECKS: dict[str, Check] = {
     "reset-accept-10": share("reset", 3, 20),
     "close-10": share("fin", 3, 20),
     "truncated-10": share("reset", 3, 20),
-    "silent-5": share("time-out", 1, 12, patience=0.2),
-    "silent-30": share("time-out", 18, 45, patience=0.2),
+    "silent-5": share("time-out", 1, 8, times=50, patience=0.5),
+    "silent-30": share("time-out", 7, 25, times=50, patience=0.5),
     "busy-alert-80-10": busy(80),
     "busy-alert-40-10": busy(40),
     "reset-accept": only("reset"),
