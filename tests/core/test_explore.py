@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from tlscheck.core import registry
 from tlscheck.core.explore import (
+    VERSIONS,
     Answer,
     Exploration,
     Refused,
     Unknown,
     VersionFacts,
-    explore,
     explore_version,
+    together,
 )
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Picked, Ssl2Picked
@@ -89,6 +90,11 @@ def run(
             hellos = exploration.send(tuple(reply(h) for h in hellos))
     except StopIteration as stop:
         return stop.value, asked
+
+
+def explore(server_name: str) -> Exploration[tuple[VersionFacts, ...]]:
+    facts = yield from together([explore_version(version, server_name) for version in VERSIONS])
+    return tuple(sorted(facts, key=lambda fact: fact.version))
 
 
 @st.composite

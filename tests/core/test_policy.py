@@ -181,7 +181,7 @@ def test_an_unknown_that_cannot_matter_does_not_hide_a_fail() -> None:
 
 def test_only_the_unknowns_that_matter_are_named() -> None:
     found = held("aws-iam-2020/transit-versions", endpoint(target(protocols("1.2 1.3", "1.0 1.1"))))
-    assert found.because == "TLSv1.0 unknown: reset, control failed"
+    assert found.because == "TLSv1.0, TLSv1.1 unknown: reset, control failed"
 
 
 def test_a_version_without_an_observation_is_unknown() -> None:
@@ -424,3 +424,36 @@ def test_forgetting_an_answer_changes_no_verdict_into_another(
     before = verdict_of(rule, answered(answers)).verdict
     after = verdict_of(rule, answered(answers | {forgotten: "unknown"})).verdict
     assert after in (before, "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("offered", "unsteady", "verdict", "says"),
+    [
+        ("1.2 1.3", "TLSv1.2", "fail", "TLSv1.2 is required and not offered"),
+        ("1.0 1.2", "TLSv1.0", "fail", "TLSv1.0 is offered and weaker than documented"),
+        ("1.1 1.2", "TLSv1.1", "exceeds", "TLSv1.1 is documented and no longer offered"),
+    ],
+)
+def test_a_version_that_only_some_connections_get_counts_as_both(
+    offered: str, unsteady: str, verdict: Verdict, says: str
+) -> None:
+    unequal = target(protocols(offered), features={"unsteady": [unsteady]})
+    found = held("aws-iam-2020/transit-versions", endpoint(unequal))
+    assert found.verdict == verdict and says in found.because
+    assert f"{unsteady} is answered differently from one connection" in found.because
+
+
+def test_forward_secrecy_of_unequal_servers_is_not_vouched_for() -> None:
+    mixed = {"mixed": "TLSv1.2: two suites are each picked before the other"}
+    both = suites(FS, RSA)
+    found = held("aws-iam-2020/pfs", endpoint(target(both, features=mixed)))
+    assert found.verdict == "inconclusive" and "unequal servers" in found.because
+    assert held("aws-iam-2020/pfs", endpoint(target(suites(FS), features=mixed))).verdict == "pass"
+
+
+def test_unknowns_of_one_reason_are_told_once() -> None:
+    found = held("aws-iam-2020/transit-versions", endpoint(target(protocols("1.2", "1.0 1.1"))))
+    assert found.because == "TLSv1.0, TLSv1.1 unknown: reset, control failed"
+    mute = target({v: Protocol("unknown", "reset (5 times)") for v in VERSIONS})
+    found = held("aws-iam-2020/transit-versions", endpoint(mute))
+    assert found.because == f"{', '.join(VERSIONS)} unknown: reset (5 times)"

@@ -77,17 +77,20 @@ def test_the_table_is_this_one() -> None:
         render(SAMPLE, colour=False, width=100, path="reports/1.json")
         == """\
 verdict       endpoint                         versions      note
-------------  -------------------------------  ------------  ---------------------------------------
-fail          sts.eu-west-1.amazonaws.com      1.0 1.2 1.3   TLSv1.0 is offered and weaker than doc…
-fail          sts.eu-west-2.amazonaws.com      1.0 1.2 1.3   TLSv1.0 is offered and weaker than doc…
-inconclusive  sts.us-gov-west-1.amazonaws.com  1.0? 1.2 1.3  TLSv1.0 unknown: reset, control failed
-exceeds       sts.us-east-1.amazonaws.com      1.2 1.3       TLSv1.1 is documented and no longer of…
+------------  -------------------------------  ------------  --------------------------------------
+fail          sts.eu-west-1.amazonaws.com      1.0 1.2 1.3   1.0 offered and weaker than documented
+fail          sts.eu-west-2.amazonaws.com      1.0 1.2 1.3   1.0 offered and weaker than documented
+inconclusive  sts.us-gov-west-1.amazonaws.com  1.0? 1.2 1.3  1.0 unknown: reset, control failed
+exceeds       sts.us-east-1.amazonaws.com      1.2 1.3
 
-Failures and unknowns:
+Reasons:
 fail aws-iam-2020/transit-versions: TLSv1.0 is offered and weaker than documented
     sts.eu-west-1.amazonaws.com, sts.eu-west-2.amazonaws.com
 inconclusive aws-iam-2020/transit-versions: TLSv1.0 unknown: reset, control failed
     sts.us-gov-west-1.amazonaws.com
+exceeds aws-iam-2020/transit-versions: TLSv1.1 is documented and no longer offered; TLSv1.3 is
+  offered and newer than documented
+    sts.us-east-1.amazonaws.com
 
 Report: reports/1.json
 
@@ -124,7 +127,8 @@ def test_only_the_verdict_word_is_coloured() -> None:
     assert "\x1b" not in plain
     assert re.sub(r"\x1b\[\d+m", "", coloured) == plain
     words = re.findall(r"\x1b\[\d\d?m(.*?)\x1b\[0m", coloured)
-    assert words == ["fail", "fail", "inconclusive", "exceeds", "fail", "inconclusive"]
+    rows = ["fail", "fail", "inconclusive", "exceeds"]
+    assert words == [*rows, "fail", "inconclusive", "exceeds"]
 
 
 def test_addresses_that_differ_are_marked() -> None:
@@ -133,6 +137,50 @@ def test_addresses_that_differ_are_marked() -> None:
     text = render(report([two], []), colour=False)
     assert " 1.1* 1.2 1.3 " in text
     assert "\n* not on every address\n" in text
+
+
+def test_who_has_what_is_told_where_servers_are_unequal() -> None:
+    one = endpoint("a", v1="yes")
+    other = replace(endpoint("a").targets[0], address="192.0.2.8")
+    two = replace(one, mixed=True, targets=(*one.targets, other))
+    said = {"mixed": "TLSv1.2: A is picked and refused"}
+    odd = endpoint("b")
+    odd = replace(odd, mixed=True, targets=(replace(odd.targets[0], features=said),))
+    text = render(report([two, odd, endpoint("c")], []), colour=False)
+    assert text.split("Unequal servers:\n")[1].startswith(
+        """\
+mixed sts.a.amazonaws.com
+    192.0.2.7: 1.1 1.2 1.3
+    192.0.2.8: 1.2 1.3
+mixed sts.b.amazonaws.com
+    192.0.2.7: 1.2 1.3; TLSv1.2: 0 suites"""
+    )
+    block = " ".join(text.split("Unequal servers:")[1].split())
+    assert "TLSv1.2: A is picked and refused" in block and "sts.c.amazonaws.com" not in block
+
+
+def test_what_no_rule_is_about_is_told_once_for_all_who_did_it() -> None:
+    note = {"notes": ["TLSv1.2: picked 0x1A1A, which was not offered"]}
+    odd = [endpoint(name) for name in "ab"]
+    odd = [replace(e, targets=(replace(e.targets[0], features=note),)) for e in odd]
+    text = render(report(odd, []), colour=False)
+    assert text.split("Noticed:\n")[1].startswith(
+        "TLSv1.2: picked 0x1A1A, which was not offered\n"
+        "    sts.a.amazonaws.com, sts.b.amazonaws.com\n"
+    )
+
+
+def test_a_note_in_80_columns_starts_with_what_tells() -> None:
+    because = {
+        "a": "192.0.2.7: TLSv1.0 is offered and weaker than documented",
+        "b": "TLSv1.2 is required and not offered",
+        "c": "certificate has expired",
+    }
+    rows = [endpoint(name, v0="yes") for name in because]
+    said = [finding(name, "fail", why) for name, why in because.items()]
+    text = render(report(rows, said), colour=False, width=64)
+    notes = re.findall(r"1\.0 1\.2 1\.3  (1\.0 offered|1\.2 missing|expired)", text)
+    assert notes == ["1.0 offered", "1.2 missing", "expired"]
 
 
 def test_nothing_scanned_and_nothing_judged_are_said() -> None:
@@ -150,7 +198,7 @@ def test_every_failing_finding_is_told_in_full() -> None:
     long = "because " * 60 + "of the end"
     both = report([endpoint("a")], [finding("a", "fail", "x"), finding("a", "inconclusive", long)])
     text = render(both, colour=False)
-    block = text.split("Failures and unknowns:")[1]
+    block = text.split("Reasons:")[1]
     assert "fail aws-iam-2020/transit-versions: x" in block
     assert " ".join(long.split()) in " ".join(block.split())
 

@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tlscheck import __version__
 from tlscheck.core import policy as judging
@@ -26,9 +26,11 @@ from tlscheck.core.model import (
 )
 from tlscheck.core.policy import Policy
 from tlscheck.io import dns, tcp
-from tlscheck.scan import Limits, Resolved, World, scan
+from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
 
 DNS_SECONDS = 15.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,11 @@ async def _run(job: Job) -> Done:
     started = datetime.now(UTC)
     progress = _Progress(len(job.endpoints))
     world = World(
-        resolve=_resolve,
+        resolve=_resolve(stop),
         dial=tcp.exchange,
         clock=time.monotonic,
         random=os.urandom,
-        https=None if job.depth == "quick" else _https(job),
+        https=None if job.depth == "quick" else _https(job, stop),
         limits=job.limits,
         progress=progress.update,
     )
@@ -86,23 +88,38 @@ async def _run(job: Job) -> Done:
     return Done(report, caught[0] if caught and not complete else None)
 
 
-async def _resolve(endpoint: Endpoint) -> Resolved:
-    if endpoint.addresses:
-        return Resolved(endpoint.addresses, pinned=True)
-    addresses, why = await dns.look_up(endpoint, DNS_SECONDS)
-    return Resolved(addresses, why)
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of `work`, or `None` when `stop` comes first."""
+    task, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait((task,))
+    return None
 
 
-def _https(job: Job) -> Any:
+def _resolve(stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Resolved]]:
+    async def resolve(endpoint: Endpoint) -> Resolved:
+        if endpoint.addresses:
+            return Resolved(endpoint.addresses, pinned=True)
+        found = await _unless(stop, dns.look_up(endpoint, DNS_SECONDS))
+        return Resolved((), INTERRUPTED) if found is None else Resolved(*found)
+
+    return resolve
+
+
+def _https(job: Job, stop: asyncio.Event) -> Callable[[Target], Awaitable[dict[str, Any]]]:
     from tlscheck.io import https
 
     slots = asyncio.Semaphore(32)
+    timeout = min(12.0, job.limits.deadline)
 
     async def check(target: Target) -> dict[str, Any]:
         async with slots:
-            return await https.check(
-                target, ca_bundle=job.ca_bundle, timeout=min(12.0, job.limits.deadline)
-            )
+            work = https.check(target, ca_bundle=job.ca_bundle, timeout=timeout)
+            return await _unless(stop, work) or https.answer("unknown", INTERRUPTED)
 
     return check
 

@@ -19,24 +19,28 @@ T = TypeVar("T")
 
 # How many suites a hello holds at most once a long list was refused.
 SHORT_LIST = 90
+SHORT_GROUPS = 12  # the same of groups
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The server decided against a hello. `plain`: in the words made for it (an alert that says
     that nothing offered will do), or by hanging up again and again while others were served.
-    `version`: the alert was about the protocol version itself."""
+    `version`: the alert was about the protocol version itself. `tolerant`: this server has
+    answered another hello that offered at least as much."""
 
     why: str
     plain: bool = True
     version: bool = False
+    tolerant: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nothing could be learned, and why."""
+    """Nothing could be learned, and why. `asked`: the server was, and gave no answer."""
 
     why: str
+    asked: bool = False
 
 
 Answer = Picked | Ssl2Picked | Refused | Unknown
@@ -102,12 +106,15 @@ def _arranged(items: Sequence[int], backwards: bool) -> tuple[int, ...]:
     return tuple(line[head : head + 1] + line[:head] + line[head + 1 :])
 
 
-def eliminate(base: Hello, field: _Field, first: Answer | None = None) -> Exploration[Listing]:
+def eliminate(
+    base: Hello, field: _Field, first: Answer | None = None, *, insist: int = 1
+) -> Exploration[Listing]:
     """Offer everything, strike what is picked, go on until refused: accepted + 1 connections,
     and one more where the order is not yet plain. `first` is the answer to `base`, if known.
 
     Every other list is offered backwards, so that a server without an order of its own gives
-    itself away by following ours.
+    itself away by following ours. With `insist` each list is asked that often at once: where
+    unequal servers share an address, one of them may pick what another refuses.
     """
     every = field.offered(base)
     left, picks, log = every, list[int](), list[tuple[tuple[int, ...], int]]()
@@ -115,27 +122,25 @@ def eliminate(base: Hello, field: _Field, first: Answer | None = None) -> Explor
     while left:
         offer = every if first is not None else _arranged(left, backwards=len(log) % 2 == 1)
         if first is not None:
-            answer, first = first, None
+            answers: tuple[Answer, ...] = (first,)
+            first = None
         else:
-            (answer,) = yield (field.offer(base, offer),)
-        if isinstance(answer, Unknown):
-            why = answer.why
+            answers = yield (field.offer(base, offer),) * insist
+        taken = [a for a in answers if isinstance(a, Picked) and a.version == base.version]
+        if not taken:
+            why = _cause(answers, bool(picks) and field is SUITES)
             break
-        if not isinstance(answer, Picked) or answer.version != base.version:
-            # Only among suites can an odd refusal belong to some and hide the others (`_suites`).
-            odd = isinstance(answer, Refused) and not answer.plain and field is SUITES and picks
-            why = answer.why if odd and isinstance(answer, Refused) else None
+        chosen = dict.fromkeys(c for a in taken if (c := field.picked(a)) is not None)
+        fresh = [choice for choice in chosen if choice in left]
+        strays += [choice for choice in chosen if choice not in left]
+        if not fresh:
             break
-        choice = field.picked(answer)
-        if choice is None or choice not in left:
-            strays += [] if choice is None else [choice]
-            break
-        log.append((offer, choice))
-        picks.append(choice)
-        if not answer.whole:
-            unusable.add(choice)
-        left = tuple(item for item in left if item != choice)
-    order = yield from _order(base, field, picks, log)
+        log.append((offer, fresh[0]))
+        picks += fresh
+        usable = {field.picked(a) for a in taken if a.whole}
+        unusable |= set(fresh) - usable
+        left = tuple(item for item in left if item not in fresh)
+    order = None if insist > 1 else (yield from _order(base, field, picks, log))
     found = tuple(picks) if order == "server" else tuple(i for i in every if i in picks)
     return Listing(
         tuple(i for i in found if i not in unusable),
@@ -144,6 +149,19 @@ def eliminate(base: Hello, field: _Field, first: Answer | None = None) -> Explor
         tuple(strays),
         why,
     )
+
+
+def _cause(answers: tuple[Answer, ...], among: bool) -> str | None:
+    """Why a list that ended with `answers` may not be whole; `None` when it is.
+
+    Only `among` suites can an odd refusal belong to some and hide the others (`_suites`).
+    """
+    for answer in answers:
+        if isinstance(answer, Unknown) or (
+            among and isinstance(answer, Refused) and not answer.plain
+        ):
+            return answer.why
+    return None
 
 
 def _order(
@@ -187,15 +205,43 @@ def opening(version: Version, server_name: str | None) -> Hello:
     return Hello(version, registry.suites_of(version), groups, server_name)
 
 
-def explore_version(version: Version, server_name: str | None) -> Exploration[VersionFacts]:
+def knocks(server_name: str | None) -> tuple[Hello, ...]:
+    """Hellos that hardly any server stumbles over: few suites, few extensions, nothing new.
+
+    For a server that has answered none of the openings, to learn whether it answers at all.
+    """
+    usual = tuple(registry.GROUP_BY_NAME[name] for name in ("x25519", "secp256r1", "secp384r1"))
+
+    def plain(version: Version, **more: bool) -> Hello:
+        table = registry.suites()
+        suites = tuple(
+            code
+            for code in registry.suites_of(version)
+            if table[code].authentication in ("RSA", "ECDSA", "TLS13") and table[code].bits >= 112
+        )
+        return Hello(version, suites[:32], usual, server_name, extensions="few", **more)
+
+    return (
+        plain(Version.TLSv1_2),
+        plain(Version.TLSv1_3, shares=True),
+        plain(Version.TLSv1_0),
+    )
+
+
+def explore_version(
+    version: Version, server_name: str | None, *, insist: int = 1
+) -> Exploration[VersionFacts]:
     """Whether `version` is offered, with its suites, their order, and its groups.
 
-    Groups are explored in TLS 1.2 and 1.3; in older versions the list stays empty.
+    Groups are explored in TLS 1.2 and 1.3; in older versions the list stays empty. `insist` as
+    in `eliminate`.
     """
     hello = opening(version, server_name)
-    (answer,) = yield (hello,)
+    answers = yield (hello,) * insist
+    accepted = (a for a in answers if isinstance(a, Picked) and a.version == version)
+    answer: Answer = next(accepted, answers[0])
     notes: list[str] = []
-    if isinstance(answer, Refused) and not answer.version and version is not Version.SSLv2:
+    if _may_stumble(answer) and version is not Version.SSLv2:
         hello, answer, stumbled = yield from _retry_smaller(hello, answer)
         if stumbled:
             notes.append(f"{version.label}: {stumbled}")
@@ -219,9 +265,20 @@ def explore_version(version: Version, server_name: str | None) -> Exploration[Ve
         why = f"picked {registry.suite_name(answer.suite)}, which was not offered"
         notes.append(f"{version.label}: {why}")
         return VersionFacts(version, Protocol("unknown", why), tuple(notes))
-    suites = yield from _suites(hello, answer)
-    groups = yield from _groups(hello, suites.found)
+    suites = yield from _suites(hello, answer, insist)
+    groups = yield from _groups(hello, answer, suites.found, insist)
     return _facts(version, suites, groups, notes)
+
+
+def _may_stumble(answer: Answer) -> bool:
+    """Whether a smaller hello could fare better: some servers trip over long or new ones."""
+    match answer:
+        case Refused(version=version, tolerant=tolerant):
+            return not version and not tolerant
+        case Unknown(asked=asked):
+            return asked
+        case _:
+            return False
 
 
 def _ssl2(kinds: tuple[int, ...]) -> Protocol:
@@ -232,38 +289,44 @@ def _ssl2(kinds: tuple[int, ...]) -> Protocol:
     return Protocol("no", "SSLv2 answered without a cipher in common")
 
 
-def _chunks(items: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return [items[i : i + SHORT_LIST] for i in range(0, len(items), SHORT_LIST)]
+def _chunks(items: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]
 
 
-def _retry_smaller(hello: Hello, refusal: Refused) -> Exploration[tuple[Hello, Answer, str | None]]:
-    """Before a refusal is believed: ask in short lists and with few extensions, then, in TLS
-    1.3, with key shares. Returns the hello to go on with, its answer, and what was stumbled over.
+def _retry_smaller(hello: Hello, first: Answer) -> Exploration[tuple[Hello, Answer, str | None]]:
+    """Before a refusal or a silence is believed: ask in short lists and with few extensions, and
+    in TLS 1.3 with key shares. Returns the hello to go on with, its answer, and what was stumbled
+    over.
     """
-    bare = replace(hello, bare=True)
+    few = replace(hello, extensions="few")
     if hello.version is Version.TLSv1_3:
         usual = tuple(g for g in hello.groups if registry.group_name(g) in ("x25519", "secp256r1"))
-        smaller = [replace(hello, shares=True), replace(bare, shares=True, groups=usual)]
+        smaller = [replace(hello, shares=True), replace(few, shares=True, groups=usual)]
     else:
-        smaller = [replace(bare, suites=part) for part in _chunks(hello.suites)]
+        parts = _chunks(hello.suites, SHORT_LIST)
+        smaller = [replace(few, suites=part) for part in parts]
+        smaller += [replace(hello, suites=parts[0], extensions="none")]
     answers = yield tuple(smaller)
+    what = first.why if isinstance(first, Refused | Unknown) else "no"
     for part, answer in zip(smaller, answers, strict=True):
         if isinstance(answer, Picked):
             if answer.version != hello.version:
                 return hello, answer, None
             wider = replace(part, suites=hello.suites) if part.suites == hello.suites else part
-            return wider, answer, f"refuses a long hello ({refusal.why}), answers a shorter one"
+            return wider, answer, f"refuses a long hello ({what}), answers a shorter one"
     for answer in answers:
         if isinstance(answer, Unknown):
-            return hello, answer, None
+            return hello, first if isinstance(first, Unknown) else answer, None
+    # All that was offered has now been refused, in small hellos too.
+    refusal = first if isinstance(first, Refused) else answers[0]
     return hello, refusal, None
 
 
-def _suites(hello: Hello, first: Answer) -> Exploration[Listing]:
+def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
     every = registry.suites_of(hello.version)
     if hello.suites == every:
-        listing = yield from eliminate(hello, SUITES, first)
-        if listing.why is None or not listing.found:
+        listing = yield from eliminate(hello, SUITES, first, insist=insist)
+        if listing.why is None or not listing.found or insist > 1:
             return listing
         # An odd refusal may belong to a few suites (SRP without a user): ask in families.
         rest = tuple(s for s in every if s not in listing.found + listing.unusable)
@@ -273,15 +336,17 @@ def _suites(hello: Hello, first: Answer) -> Exploration[Listing]:
         parts = [tuple(family) for family in families.values()]
         known = list(listing.found)
     else:
-        parts, known, listing = _chunks(every), [], Listing()
-    found = yield from together([eliminate(replace(hello, suites=part), SUITES) for part in parts])
+        parts, known, listing = _chunks(every, SHORT_LIST), [], Listing()
+    found = yield from together(
+        [eliminate(replace(hello, suites=part), SUITES, insist=insist) for part in parts]
+    )
     more = [code for part in found for code in part.found]
     why = next((part.why for part in found if part.why), None)
     if not more:
         return replace(listing, why=why)
     # Short lists do not tell the order between them: ask for all that was found in one.
     known = [s for s in every if s in known or s in more]
-    last = yield from eliminate(replace(hello, suites=tuple(known)), SUITES)
+    last = yield from eliminate(replace(hello, suites=tuple(known)), SUITES, insist=insist)
     missing = tuple(s for s in known if s not in last.found + last.unusable)
     return Listing(
         last.found + missing,
@@ -292,23 +357,39 @@ def _suites(hello: Hello, first: Answer) -> Exploration[Listing]:
     )
 
 
-def _groups(hello: Hello, suites: tuple[int, ...]) -> Exploration[Listing]:
-    if not suites or hello.version < Version.TLSv1_2:
+def _groups(
+    hello: Hello, first: Answer, suites: tuple[int, ...], insist: int
+) -> Exploration[Listing]:
+    if not suites or hello.version < Version.TLSv1_2 or hello.extensions == "none":
         return Listing()
     if hello.version is Version.TLSv1_3:
-        base = replace(hello, suites=suites, groups=registry.groups_of(hello.version))
-        return (yield from eliminate(base, GROUPS))
+        every = registry.groups_of(hello.version)
+        # The opening has offered all groups already, and its answer named the first pick.
+        known = first if hello.groups == every else None
+        listing = yield from eliminate(replace(hello, groups=every), GROUPS, known, insist=insist)
+        if listing.found or listing.why or listing.strays:
+            return listing
+        # It speaks 1.3 and still refuses a list of all groups: it stumbles over long ones.
+        short = [replace(hello, groups=part) for part in _chunks(every, SHORT_GROUPS)]
+        found = yield from together([eliminate(part, GROUPS, insist=insist) for part in short])
+        return Listing(
+            tuple(g for part in found for g in part.found),
+            strays=tuple(g for part in found for g in part.strays),
+            why=next((part.why for part in found if part.why), None),
+        )
     table = registry.suites()
     curves = tuple(s for s in suites if table[s].key_exchange == "ECDHE")
     fields = tuple(s for s in suites if table[s].key_exchange == "DHE")
     parts = []
     if curves:
         parts.append(
-            _curves(replace(hello, suites=curves, groups=registry.curves_of(hello.version)))
+            _curves(replace(hello, suites=curves, groups=registry.curves_of(hello.version)), insist)
         )
     if fields:
         parts.append(
-            eliminate(replace(hello, suites=fields, groups=registry.ffdhe_groups()), GROUPS)
+            eliminate(
+                replace(hello, suites=fields, groups=registry.ffdhe_groups()), GROUPS, insist=insist
+            )
         )
     found = yield from together(parts)
     curve_order = found[0].order if curves else None
@@ -321,8 +402,8 @@ def _groups(hello: Hello, suites: tuple[int, ...]) -> Exploration[Listing]:
     )
 
 
-def _curves(base: Hello) -> Exploration[Listing]:
-    listing = yield from eliminate(base, GROUPS)
+def _curves(base: Hello, insist: int) -> Exploration[Listing]:
+    listing = yield from eliminate(base, GROUPS, insist=insist)
     authentications = {registry.suites()[s].authentication for s in base.suites}
     if authentications != {"ECDSA"} or not listing.found or listing.why or listing.strays:
         return listing
@@ -378,9 +459,3 @@ VERSIONS = (
     Version.SSLv3,
     Version.SSLv2,
 )
-
-
-def explore(server_name: str | None) -> Exploration[tuple[VersionFacts, ...]]:
-    """All versions of one target, side by side, in the order of their age."""
-    facts = yield from together([explore_version(v, server_name) for v in VERSIONS])
-    return tuple(sorted(facts, key=lambda fact: fact.version))

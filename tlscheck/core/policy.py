@@ -248,20 +248,31 @@ def _protocol(target: TargetReport, version: str) -> Protocol:
 
 
 def _versions(rule: Rule, target: TargetReport) -> _Judged:
-    """The verdict that holds whatever the unknown versions are, or `inconclusive`."""
+    """The verdict that holds whatever the unknown versions are, or `inconclusive`.
+
+    A version that is taken on one connection and refused on the next counts as both.
+    """
     if (silent := _unreachable(target)) is not None:
         return silent
     known = frozenset(v for v in VERSIONS if _protocol(target, v).offered == "yes")
-    unknown = tuple(v for v in VERSIONS if _protocol(target, v).offered == "unknown")
-    saw = ", ".join(v for v in VERSIONS if v in known) or "none"
-    if unknown:
-        saw += f"; unknown: {', '.join(unknown)}"
+    unsteady = known.intersection(target.features.get("unsteady", ()))
+    each = [
+        _versions_if(rule, target, (known - unsteady) | chosen) for chosen in _subsets(unsteady)
+    ]
+    verdict = worst(tuple(it.verdict for it in each))
+    it = next(it for it in each if it.verdict == verdict)
+    if not unsteady:
+        return it
+    some = ", ".join(v for v in VERSIONS if v in unsteady)
+    because = f"{it.because} ({some} is answered differently from one connection to the next)"
+    return _Judged(verdict, _saw(target, known), because)
 
-    could_be = {
-        guess: _versions_verdict(rule, known | guess)
-        for bits in product((False, True), repeat=len(unknown))
-        for guess in [frozenset(v for v, bit in zip(unknown, bits, strict=True) if bit)]
-    }
+
+def _versions_if(rule: Rule, target: TargetReport, known: frozenset[str]) -> _Judged:
+    """The verdict when exactly `known` is offered, beside what is unknown."""
+    unknown = tuple(v for v in VERSIONS if _protocol(target, v).offered == "unknown")
+    saw = _saw(target, known)
+    could_be = {guess: _versions_verdict(rule, known | guess) for guess in _subsets(unknown)}
     verdicts = {verdict for verdict, _ in could_be.values()}
     if len(verdicts) > 1:
         # Name those that matter: where learning this one alone could change the verdict.
@@ -270,7 +281,7 @@ def _versions(rule: Rule, target: TargetReport) -> _Judged:
             for v in unknown
             if any(could_be[guess][0] != could_be[guess ^ {v}][0] for guess in could_be)
         ]
-        return _Judged("inconclusive", saw, "; ".join(_unknown(target, v) for v in open_))
+        return _Judged("inconclusive", saw, _unknowns(target, open_))
     [verdict] = verdicts
     reasons = [why for _, why in could_be.values()]
     certain = [why for why in reasons[0] if all(why in others for others in reasons)]
@@ -278,8 +289,26 @@ def _versions(rule: Rule, target: TargetReport) -> _Judged:
     return _Judged(verdict, saw, because)
 
 
-def _unknown(target: TargetReport, version: str) -> str:
-    return f"{version} unknown: {_protocol(target, version).why or 'no reason given'}"
+def _subsets(versions: Iterable[str]) -> list[frozenset[str]]:
+    names = tuple(versions)
+    return [
+        frozenset(v for v, bit in zip(names, bits, strict=True) if bit)
+        for bits in product((False, True), repeat=len(names))
+    ]
+
+
+def _saw(target: TargetReport, known: frozenset[str]) -> str:
+    unknown = ", ".join(v for v in VERSIONS if _protocol(target, v).offered == "unknown")
+    saw = ", ".join(v for v in VERSIONS if v in known) or "none"
+    return f"{saw}; unknown: {unknown}" if unknown else saw
+
+
+def _unknowns(target: TargetReport, versions: Sequence[str]) -> str:
+    """Why these versions are unknown; those of one reason together."""
+    alike: dict[str, list[str]] = {}
+    for version in versions:
+        alike.setdefault(_protocol(target, version).why or "no reason given", []).append(version)
+    return "; ".join(f"{', '.join(names)} unknown: {why}" for why, names in alike.items())
 
 
 def _versions_verdict(rule: Rule, offered: frozenset[str]) -> tuple[Verdict, tuple[str, ...]]:
@@ -327,20 +356,15 @@ def _suite(name: str) -> registry.Suite | None:
         return None
 
 
-def _unlisted(target: TargetReport, version: str) -> str | None:
-    """Why the lists of this version cannot be trusted to be whole; `None` when they can."""
-    protocol = _protocol(target, version)
-    match protocol.offered:
-        case "no":
-            return None
-        case "unknown":
-            return _unknown(target, version)
-        case "yes":
-            if protocol.why is None and protocol.suites:
-                return None
-            return f"{version} incomplete: {protocol.why or 'suites not listed'}"
-        case _:
-            assert_never(protocol.offered)
+def _gaps(target: TargetReport, versions: Sequence[str]) -> list[str]:
+    """Why the lists of these versions cannot be trusted to be whole; empty when they can."""
+    unknown = [v for v in versions if _protocol(target, v).offered == "unknown"]
+    gaps = [_unknowns(target, unknown)] if unknown else []
+    for version in versions:
+        protocol = _protocol(target, version)
+        if protocol.offered == "yes" and (protocol.why or not protocol.suites):
+            gaps.append(f"{version} incomplete: {protocol.why or 'suites not listed'}")
+    return gaps
 
 
 def _pfs(rule: Rule, target: TargetReport) -> _Judged:
@@ -356,11 +380,15 @@ def _pfs(rule: Rule, target: TargetReport) -> _Judged:
         if plain := [suite.name for suite in suites if suite.key_exchange == exchange]:
             saw += f"; {exchange} key exchange: {', '.join(plain)}"
 
+    mixed = target.features.get("mixed")
+    if mixed and len(secret) < len(suites):
+        # What was found is what all of them offer together: one may have no such suite.
+        return _Judged("inconclusive", saw, f"unequal servers answer at this address: {mixed}")
     if "TLSv1.3" in offered:
         return _Judged("pass", saw, "TLSv1.3 is offered and always has forward secrecy")
     if secret:
         return _Judged("pass", saw, "a suite with forward secrecy is offered")
-    gaps = [why for v in VERSIONS if (why := _unlisted(target, v)) is not None]
+    gaps = _gaps(target, VERSIONS)
     # SSLv2 has no forward secrecy; its suites are not among the registry's by name.
     gaps += [
         f"{name} is not a known suite"
@@ -408,7 +436,7 @@ def _groups(rule: Rule, target: TargetReport) -> _Judged:
         return _Judged("fail", saw, f"{', '.join(bad)} offered and not allowed")
     if found := [name for name in groups if name in rule.names("interesting")]:
         return _Judged("exceeds", saw, f"{', '.join(found)} offered and not required")
-    gaps = [why for v in _WITH_GROUPS if (why := _unlisted(target, v)) is not None]
+    gaps = _gaps(target, _WITH_GROUPS)
     # TLS 1.2 can do without groups (RSA key exchange), TLS 1.3 cannot.
     if "TLSv1.3" in offered and not offered["TLSv1.3"].groups:
         gaps.append("TLSv1.3 incomplete: groups not listed")

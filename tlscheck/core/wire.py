@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 from tlscheck.core import registry
 from tlscheck.core.registry import Version
@@ -33,8 +34,9 @@ class Hello:
     """What one connection asks: a version, with the suites and groups offered in it.
 
     `suites` and `groups` are IANA code points in the client's order. `shares` adds key shares
-    to a TLS 1.3 hello (without them a server answers with a HelloRetryRequest). `bare` leaves
-    out every extension that the question does not need, for servers that stumble over them.
+    to a TLS 1.3 hello (without them a server answers with a HelloRetryRequest). `extensions` is
+    "few" for those alone that the question needs, and "none" (below TLS 1.3) for none at all, for
+    servers that stumble over them.
     """
 
     version: Version
@@ -42,15 +44,15 @@ class Hello:
     groups: tuple[int, ...] = ()
     server_name: str | None = None
     shares: bool = False
-    bare: bool = False
+    extensions: Literal["all", "few", "none"] = "all"
 
 
 @dataclass(frozen=True, slots=True)
 class Picked:
     """A ServerHello (or HelloRetryRequest, `retry`): what the server chose.
 
-    `whole` is false when the first flight of TLS 1.2 and below did not reach ServerHelloDone;
-    `why` says what came instead. `dh_bits` is the size of the prime of a DHE key exchange.
+    `ended` is what cut the first flight of TLS 1.2 and below short of its ServerHelloDone, `None`
+    when nothing did. `dh_bits` is the size of the prime of a DHE key exchange.
     """
 
     version: int
@@ -59,9 +61,13 @@ class Picked:
     scheme: int | None = None
     certificates: tuple[bytes, ...] = ()
     retry: bool = False
-    whole: bool = True
-    why: str | None = None
+    ended: Ending | None = None
     dh_bits: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the flight came to its end."""
+        return self.ended is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +138,7 @@ class Garbage:
         return self.why
 
 
+Ending = Alert | Hangup | Silent | Garbage
 Reply = Picked | Ssl2Picked | Alert | Hangup | Silent | Unreachable | OwnFault | Garbage
 
 
@@ -184,7 +191,7 @@ def encode(hello: Hello, random: bytes) -> bytes:
         return _encode_ssl2(hello, random)
     message = _client_hello(hello, random, 0)
     # Some servers hang on handshake messages of 256 to 511 bytes: pad past them (RFC 7685).
-    if 256 <= len(message) <= 511 and hello.version is not Version.SSLv3:
+    if 256 <= len(message) <= 511 and hello.extensions == "all" and _extended(hello):
         message = _client_hello(hello, random, max(0, 512 - len(message) - 4) + 1)
     out = _Writer()
     out.uint(1, 22)  # handshake
@@ -210,10 +217,14 @@ def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
                 out.uint(2, _EMPTY_RENEGOTIATION_INFO_SCSV)
         with out.prefixed(1):
             out.uint(1, 0)  # no compression
-        if hello.version is not Version.SSLv3:
+        if _extended(hello):
             with out.prefixed(2):
                 _extensions(out, hello, padding)
     return bytes(out.data)
+
+
+def _extended(hello: Hello) -> bool:
+    return hello.version is not Version.SSLv3 and hello.extensions != "none"
 
 
 def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
@@ -233,7 +244,7 @@ def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
     if hello.version >= Version.TLSv1_2:
         with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
             out.uint(2, *_schemes(modern))
-    if not modern and not hello.bare:
+    if not modern and hello.extensions == "all":
         with out.extension(23):  # extended_master_secret: RFC 7627, section 5.1
             pass
     if modern:
@@ -420,6 +431,7 @@ class Reader:
         self._handshake = bytearray()
         self._alert = bytearray()
         self._picked: Picked | None = None
+        self._warning: Alert | None = None
         self._heard = 0
         self._idle = 0
         self.reply: Reply | None = None
@@ -434,28 +446,23 @@ class Reader:
                 if self.reply is None and self._heard > MOST_BYTES:
                     raise Malformed(f"more than {MOST_BYTES} bytes without an end")
             except Malformed as fault:
-                self._stop(str(fault))
+                self._stop(Garbage(str(fault)))
         return self.reply
 
     def end(self, cause: Hangup | Silent) -> Reply:
         """The reply when the stream ended (or went silent) by `cause`."""
         if self.reply is None:
-            if self._picked is not None:
-                self.reply = replace(self._picked, whole=False, why=str(cause))
-            elif self._raw and isinstance(cause, Hangup) and not self._looks_like_tls():
-                self.reply = Garbage(_not_tls(bytes(self._raw)))
-            else:
-                self.reply = cause
+            # A warning said last words where a hang-up follows: some send their refusal as one.
+            last = self._warning if isinstance(cause, Hangup) and self._warning else cause
+            self._stop(last)
+        assert self.reply is not None
         return self.reply
 
-    def _stop(self, why: str) -> None:
+    def _stop(self, ending: Ending) -> None:
         if self._picked is not None:
-            self.reply = replace(self._picked, whole=False, why=why)
+            self.reply = replace(self._picked, ended=ending)
         else:
-            self.reply = Garbage(why)
-
-    def _looks_like_tls(self) -> bool:
-        return 20 <= self._raw[0] <= 23 or self._ssl2
+            self.reply = ending
 
     def _records(self) -> None:
         while self.reply is None and self._raw:
@@ -497,11 +504,10 @@ class Reader:
     def _on_alert(self, level: int, code: int) -> None:
         # A warning does not end a handshake, but for close_notify (RFC 5246, section 7.2).
         if level == 1 and code != 0:
+            self._warning = Alert(code)
             self._count_idle("warning alerts")
-        elif self._picked is not None:
-            self._stop(str(Alert(code)))
         else:
-            self.reply = Alert(code)
+            self._stop(Alert(code))
 
     def _count_idle(self, what: str) -> None:
         self._idle += 1

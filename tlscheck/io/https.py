@@ -76,17 +76,17 @@ async def check(target: Target, *, ca_bundle: Path | None, timeout: float) -> di
         context = _context(ca_bundle, _is_delegated(target))
     except (OSError, ValueError) as error:
         source = "the CA bundle" if ca_bundle else "the system's CA certificates"
-        return _answer("unknown", f"{source} cannot be read, on this side: {_words(error)}")
+        return answer("unknown", f"{source} cannot be read, on this side: {_words(error)}")
     try:
         return await _until(asyncio.get_running_loop().time() + timeout, target, context)
     except Exception as error:  # a bug or an unheard-of fault must not spoil the run
-        return _answer("unknown", f"{type(error).__name__}, on this side: {_words(error)}")
+        return answer("unknown", f"{type(error).__name__}, on this side: {_words(error)}")
 
 
 async def _until(deadline: float, target: Target, context: ssl.SSLContext) -> dict[str, Any]:
     """Repeats what may be worth repeating until `deadline` (loop time)."""
     clock = asyncio.get_running_loop().time
-    last = _answer("unknown", "timed out")
+    last = answer("unknown", "timed out")
     for attempt in range(ATTEMPTS):
         left = deadline - clock()
         if left <= 0:
@@ -145,10 +145,10 @@ def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
     tls = response.extensions["network_stream"].get_extra_info("ssl_object")
     name = _verified_name(target)
     if _is_delegated(target) and not _is_for(tls.getpeercert(), name):
-        return _answer("no", f"certificate is not for {name}")
+        return answer("no", f"certificate is not for {name}")
     server = response.headers.get("server")
     cipher = tls.cipher()
-    return _answer(
+    return answer(
         "yes",
         status=response.status_code,
         version=tls.version(),
@@ -157,7 +157,7 @@ def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
     )
 
 
-def _answer(
+def answer(
     outcome: Answer,
     why: str | None = None,
     *,
@@ -166,6 +166,7 @@ def _answer(
     suite: str | None = None,
     server: str | None = None,
 ) -> dict[str, Any]:
+    """The report's `https` of a target: all its keys, `None` where nothing was learned."""
     return {
         "outcome": outcome,
         "why": why,
@@ -261,27 +262,27 @@ def _translate(error: Exception, target: Target) -> tuple[dict[str, Any], bool]:
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
-                return _answer("no", _distrust(cause, target)), False
+                return answer("no", _distrust(cause, target)), False
             case ssl.SSLWantReadError() | ssl.SSLWantWriteError():
                 continue  # no fault: how TLS in memory asks for more bytes
             case ssl.SSLEOFError() | ssl.SSLZeroReturnError():
-                return _answer("unknown", "closed without an answer"), True
+                return answer("unknown", "closed without an answer"), True
             case ssl.SSLError():
-                return _answer(*_tls_fault(cause)), False
+                return answer(*_tls_fault(cause)), False
             case OSError() if cause.errno in _OUR_ERRNOS:
-                return _answer("unknown", f"{_words(cause)}, on this side"), False
+                return answer("unknown", f"{_words(cause)}, on this side"), False
             case OSError() if cause.errno in _RESETS or isinstance(cause, ConnectionResetError):
-                return _answer("unknown", "connection reset"), True
+                return answer("unknown", "connection reset"), True
             case ConnectionRefusedError():
-                return _answer("unknown", "connection refused"), False
+                return answer("unknown", "connection refused"), False
             case OSError() if cause.errno == errno.ETIMEDOUT:
-                return _answer("unknown", "timed out"), True
+                return answer("unknown", "timed out"), True
             case OSError() if cause.errno:
-                return _answer("unknown", _words(cause)), False
+                return answer("unknown", _words(cause)), False
             case TimeoutError():
-                return _answer("unknown", "timed out"), True
+                return answer("unknown", "timed out"), True
     why, again = _http_fault(error)
-    return _answer("unknown", why), again
+    return answer("unknown", why), again
 
 
 def _http_fault(error: Exception) -> tuple[str, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
@@ -33,6 +33,18 @@ _COLOURS: dict[Verdict, str] = {
     "not_applicable": "\x1b[2m",
 }
 _PLAIN = "\x1b[0m"
+
+_QUIET: tuple[Verdict, ...] = ("exceeds", "pass", "not_applicable")  # with no note of their own
+
+# What a note leaves out, so that the telling word comes first.
+_SHORTER = (
+    ("TLSv1.", "1."),
+    (" is offered", " offered"),
+    (" is required and not offered", " missing"),
+    ("certificate has ", ""),
+    ("certificate is ", ""),
+    ("SSLv2, SSLv3, 1.0, 1.1, 1.2, 1.3 unknown: ", ""),
+)
 
 _SHORT = {
     "SSLv2": "ssl2",
@@ -72,6 +84,8 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
         _table(rows, width, colour),
         _legend(rows),
         _reasons(report, width, colour),
+        _mixed(report, width),
+        _notes(report, width),
         wrap(f"Report: {clean(path)}", width) if path is not None else [],
         _sum(report, rows, width),
     ]
@@ -80,21 +94,38 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
 
 def _row(endpoint: EndpointReport, own: Sequence[Finding], common: int) -> _Row:
     verdict = worst(tuple(finding.verdict for finding in own))
-    note = next((f.because for f in own if f.verdict == verdict), "no rule was held against it")
     port = "" if endpoint.port == common else f":{endpoint.port}"
-    return _Row(verdict, endpoint.id, clean(endpoint.host) + port, _versions(endpoint), clean(note))
+    host = clean(endpoint.host) + port
+    addresses = [target.address for target in endpoint.targets]
+    return _Row(verdict, endpoint.id, host, _versions(endpoint), _note(verdict, own, addresses))
+
+
+def _note(verdict: Verdict, own: Sequence[Finding], addresses: Sequence[str]) -> str:
+    """Why, as short as it goes; in full it stands below the table."""
+    if not own:
+        return "no rule was held against it"
+    if verdict in _QUIET:
+        return ""
+    why = next(finding.because for finding in own if finding.verdict == verdict)
+    for address in addresses:
+        why = why.removeprefix(f"{address}: ")
+    for long, short in _SHORTER:
+        why = why.replace(long, short)
+    return clean(why)
 
 
 def _versions(endpoint: EndpointReport) -> str:
-    """`1.2 1.3`; `1.0?` is not known, `1.1*` is offered on some addresses only."""
+    """`1.2 1.3`; `1.0?` is not known, `1.1*` is offered on some addresses only; `?` is nothing."""
     asked = [target for target in endpoint.targets if target.protocols]
-    said = ((short, _answers(asked, version)) for version, short in _SHORT.items())
+    said = [(short, _answers(asked, version)) for version, short in _SHORT.items()]
+    if all(answers <= {"unknown"} for _, answers in said):
+        return "?"
     shown = [
         short + ("*" if "no" in answers else "") if "yes" in answers else short + "?"
         for short, answers in said
         if answers - {"no"}
     ]
-    return " ".join(shown) or ("none" if asked else "?")
+    return " ".join(shown) or "none"
 
 
 def _answers(targets: Sequence[TargetReport], version: str) -> set[str]:
@@ -124,11 +155,12 @@ def _table(rows: Sequence[_Row], width: int, colour: bool) -> list[str]:
 
 
 def _fitted(natural: Sequence[int], width: int) -> list[int]:
-    """Column widths whose sum fits: the note gives way first, then versions, host, verdict."""
-    least = {3: 12, 2: 8, 1: 12, 0: 4}
+    """Column widths whose sum fits: the note gives way first, then a part of the host, versions,
+    the rest of the host, the verdict."""
+    least = ((3, 14), (1, 32), (2, 8), (1, 12), (3, 0), (0, 4))
     fitted = list(natural)
     over = sum(fitted) + _GAP * (len(fitted) - 1) - width
-    for column, floor in least.items():
+    for column, floor in least:
         give = max(0, min(over, fitted[column] - floor))
         fitted[column] -= give
         over -= give
@@ -166,22 +198,73 @@ def _legend(rows: Sequence[_Row]) -> list[str]:
 
 
 def _reasons(report: Report, width: int, colour: bool) -> list[str]:
-    """Every fail and inconclusive in full, one block a reason with all hosts that share it."""
+    """Every verdict but the good ones in full: one block a reason, with the rules and the hosts
+    that share it. What exceeds is counted only."""
     hosts = {endpoint.id: clean(endpoint.host) for endpoint in report.endpoints}
-    groups: dict[tuple[Verdict, str, str], list[str]] = {}
-    for verdict in ("fail", "inconclusive"):
-        for finding in report.findings:
-            if finding.verdict == verdict:
-                key = (finding.verdict, f"{finding.policy}/{finding.rule}", finding.because)
-                groups.setdefault(key, []).append(
-                    hosts.get(finding.endpoint, clean(finding.endpoint))
-                )
-    lines = wrap("Failures and unknowns:", width) if groups else []
-    for (kind, rule, because), names in groups.items():
-        first, *more = wrap(f"{kind} {clean(rule)}: {clean(because)}", width, rest="  ")
-        lines += [_coloured(first, kind, len(kind)) if colour else first, *more]
-        lines += wrap(", ".join(dict.fromkeys(names)), width, "    ", "    ")
-    return lines
+    shared: dict[tuple[Verdict, str], dict[str, list[str]]] = {}
+    for finding in report.findings:
+        host = hosts.get(finding.endpoint, clean(finding.endpoint))
+        rules = shared.setdefault((finding.verdict, finding.because), {})
+        rules.setdefault(host, []).append(f"{finding.policy}/{finding.rule}")
+    lines: list[str] = []
+    for verdict in ("fail", "inconclusive", "warn", "exceeds"):
+        for (found, because), by_host in shared.items():
+            if found != verdict:
+                continue
+            blocks: dict[str, list[str]] = {}
+            for host, broken in by_host.items():
+                blocks.setdefault(", ".join(dict.fromkeys(broken)), []).append(host)
+            for rule, those in blocks.items():
+                first, *more = wrap(f"{verdict} {clean(rule)}: {clean(because)}", width, rest="  ")
+                lines += [_coloured(first, found, len(found)) if colour else first, *more]
+                counted = verdict == "exceeds" and len(those) > 3
+                who = f"{len(those)} endpoints" if counted else ", ".join(those)
+                lines += wrap(who, width, "    ", "    ")
+    return [*wrap("Reasons:", width), *lines] if lines else []
+
+
+def _mixed(report: Report, width: int) -> list[str]:
+    """Who has what, where the addresses of an endpoint differ or one contradicts itself."""
+    lines: list[str] = []
+    for endpoint in report.endpoints:
+        if not endpoint.mixed:
+            continue
+        lines += wrap(f"mixed {clean(endpoint.host)}", width)
+        same = {_versions(replace(endpoint, targets=(t,))) for t in endpoint.targets}
+        for target in endpoint.targets:
+            said = _versions(replace(endpoint, targets=(target,)))
+            if len(same) == 1:  # then it is the lists that differ
+                said += f"; {_lists(target)}"
+            if isinstance(why := target.features.get("mixed"), str):
+                said += f"; unequal servers at this address: {why}"
+            lines += wrap(f"{clean(target.address)}: {clean(said)}", width, "    ", "      ")
+    return [*wrap("Unequal servers:", width), *lines] if lines else []
+
+
+def _lists(target: TargetReport) -> str:
+    offered = ((v, p) for v, p in target.protocols.items() if p.offered == "yes")
+    return "; ".join(
+        f"{v}: {len(p.suites)} suites ({p.order or 'no'} order), {len(p.groups)} groups"
+        for v, p in offered
+    )
+
+
+def _notes(report: Report, width: int) -> list[str]:
+    """What servers did that no rule is about, with all hosts that did it."""
+    who: dict[str, list[str]] = {}
+    for endpoint in report.endpoints:
+        for target in endpoint.targets:
+            for note in target.features.get("notes", ()):
+                who.setdefault(str(note), []).append(clean(endpoint.host))
+    lines = [
+        line
+        for note, hosts in who.items()
+        for line in (
+            *wrap(clean(note), width, rest="  "),
+            *wrap(", ".join(dict.fromkeys(hosts)), width, "    ", "    "),
+        )
+    ]
+    return [*wrap("Noticed:", width), *lines] if lines else []
 
 
 def _sum(report: Report, rows: Sequence[_Row], width: int) -> list[str]:

@@ -1,0 +1,144 @@
+"""One server never contradicts itself; two unequal ones behind one address are found out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.test_explore import Profile, answer, profiles
+from tlscheck.core import doubt, registry
+from tlscheck.core.explore import VERSIONS, Answer, Refused, Unknown, VersionFacts, explore_version
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Hello, Picked
+
+Reply = Callable[[Hello], Answer]
+OLD = (Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2)
+NEW = (Version.TLSv1_2, Version.TLSv1_3)
+CURVES = (23, 24, 25)
+
+
+def asked(reply: Reply, insist: int = 1) -> tuple[list[VersionFacts], list[tuple[Hello, Answer]]]:
+    """Explore all versions, a step of each in turn, as a scan that asks them at once does."""
+    log: list[tuple[Hello, Answer]] = []
+    facts: list[VersionFacts] = []
+    parts = [explore_version(version, "a.example", insist=insist) for version in VERSIONS]
+    going = [(part, next(part)) for part in parts]
+    while going:
+        after = []
+        for part, hellos in going:
+            answers = tuple(reply(hello) for hello in hellos)
+            log += zip(hellos, answers, strict=True)
+            try:
+                after.append((part, part.send(answers)))
+            except StopIteration as stop:
+                facts.append(stop.value)
+        going = after
+    return sorted(facts, key=lambda fact: fact.version), log
+
+
+def scanned(reply: Reply) -> list[tuple[Hello, Answer]]:
+    _, log = asked(reply)
+    return log + [(hello, reply(hello)) for hello in doubt.doubts(log)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(profiles())
+def test_one_server_never_contradicts_itself(profile: Profile) -> None:
+    log = scanned(lambda hello: answer(profile, hello))
+    assert doubt.contradiction(log) is None and doubt.unsteady(log) == ()
+
+
+@settings(max_examples=100, deadline=None)
+@given(profiles(), st.sampled_from([60, 90, 130]), st.integers(0, 1000), st.integers(1, 9))
+def test_nor_does_one_that_stumbles_or_falls_silent(
+    profile: Profile, most: int, seed: int, share: int
+) -> None:
+    chance = random.Random(seed)
+
+    def reply(hello: Hello) -> Answer:
+        if chance.random() < share / 10:
+            return Unknown("read time-out", asked=True)
+        return answer(replace(profile, most=most), hello)
+
+    assert doubt.contradiction(scanned(reply)) is None
+
+
+def codes(exchange: str) -> tuple[int, ...]:
+    ciphers = ("AES_128_GCM_SHA256", "AES_128_CBC_SHA256", "AES_128_CBC_SHA",
+               "AES_256_GCM_SHA384", "AES_256_CBC_SHA")  # fmt: skip
+    return tuple(registry.suite_by_name(f"TLS_{exchange}_WITH_{cipher}").code for cipher in ciphers)
+
+
+ECDHE, RSA = codes("ECDHE_RSA"), codes("RSA")
+TLS13 = registry.suites_of(Version.TLSv1_3)[:3]
+
+
+def server(
+    suites: tuple[int, ...], versions: tuple[Version, ...], *, own_order: bool = True
+) -> Profile:
+    table = registry.suites()
+    offered = {
+        v: TLS13 if v is Version.TLSv1_3 else tuple(s for s in suites if table[s].first <= v)
+        for v in versions
+    }
+    return Profile(offered, dict.fromkeys(versions, CURVES), (256,), own_order)
+
+
+UNEQUAL = {
+    "halves in TLS 1.0 to 1.2": (server(ECDHE, OLD), server(RSA, OLD)),
+    "halves in TLS 1.2 and 1.3": (server(ECDHE, NEW), server(RSA, NEW)),
+    "one has more, old": (server(ECDHE + RSA, OLD), server(ECDHE, OLD)),
+    "one has more, new": (server(ECDHE + RSA, NEW), server(ECDHE, NEW)),
+    "overlap": (server(ECDHE[:4], NEW), server(ECDHE[2:] + RSA[:1], NEW)),
+    "client order": (server(ECDHE, NEW, own_order=False), server(RSA, NEW, own_order=False)),
+    "another order": (server(ECDHE, NEW), server(ECDHE[::-1], NEW)),
+    "one speaks TLS 1.0": (server(ECDHE, NEW), server(ECDHE, (*OLD[:1], *NEW))),
+    "one speaks no TLS 1.3": (server(ECDHE, NEW), server(ECDHE, NEW[:1])),
+}
+SEEDS = 200
+
+
+@pytest.mark.parametrize("manner", ["at random", "in turn"])
+@pytest.mark.parametrize("name", UNEQUAL)
+def test_unequal_servers_are_flagged_in_99_of_100_runs(name: str, manner: str) -> None:
+    flagged = 0
+    for seed in range(SEEDS):
+        chance, turn = random.Random(seed), iter(range(1 << 20))
+
+        def reply(hello: Hello, chance: random.Random = chance, turn=turn) -> Answer:  # type: ignore[no-untyped-def]
+            which = chance.random() < 0.5 if manner == "at random" else next(turn) % 2
+            return answer(UNEQUAL[name][which], hello)
+
+        flagged += doubt.contradiction(scanned(reply)) is not None
+    assert flagged >= 0.99 * SEEDS
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_that_either_offers_is_in_what_is_merged(seed: int) -> None:
+    chance = random.Random(seed)
+    pair = UNEQUAL["overlap"]
+    reply = lambda hello: answer(pair[chance.random() < 0.5], hello)  # noqa: E731
+    first, _ = asked(reply)
+    second, _ = asked(reply, insist=doubt.OFTEN)
+    for before, after in zip(first, second, strict=True):
+        found = doubt.merged(before, after).protocol
+        both = {s for p in pair for s in p.suites.get(before.version, ())}
+        assert set(found.suites) == {registry.suite_name(s) for s in both}
+        assert found.offered == ("yes" if both else "no")
+        assert found.order is None and (found.why == doubt.UNEQUAL) == bool(both)
+
+
+def test_a_version_taken_and_refused_for_the_same_hello_is_unsteady() -> None:
+    hello = Hello(Version.TLSv1_0, ECDHE, CURVES)
+    log: list[tuple[Hello, Answer]] = [
+        (hello, Picked(Version.TLSv1_0, ECDHE[0], 23)),
+        (hello, Refused("alert protocol_version", version=True)),
+    ]
+    assert doubt.unsteady(log) == (Version.TLSv1_0,)
+    assert "TLSv1.0" in (doubt.contradiction(log) or "")
+    assert doubt.unsteady(log[:1]) == ()

@@ -1,0 +1,187 @@
+"""What one server cannot have said: answers that no single configuration explains. Pure.
+
+Unequal servers behind one address give themselves away by contradicting each other. `doubts`
+names the hellos that are worth asking again to provoke that, `contradiction` finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from tlscheck.core import registry
+from tlscheck.core.explore import Answer, Refused, VersionFacts
+from tlscheck.core.model import Protocol
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+
+Log = Sequence[tuple[Hello, Answer]]
+"""What was asked of one target and answered, in the order of the answers."""
+
+_CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in s.name)
+
+# Two unequal servers behind one address, each taking half of the connections, both answer one of
+# N equal hellos with a chance of 1 - 2 ** (1 - N): so often is asked what only one of them may
+# have answered. Versions that agree with each other are evidence already.
+OFTEN, SELDOM = 8, 4
+ENOUGH = 4  # suites of a version, for its agreement to be no chance
+
+
+def doubts(log: Log) -> tuple[Hello, ...]:
+    """The hellos to ask again: what each version picked and refused.
+
+    A suite that was missed shows in the hello that ended the list, one that only some servers
+    have in the hello that it was picked from, a version in the hello that opens it.
+    """
+    picked: dict[Version, list[Hello]] = {}
+    ended: dict[Version, Hello] = {}
+    for hello, answer in log:
+        version = hello.version
+        if isinstance(answer, Picked) and answer.version == version:
+            picked.setdefault(version, []).append(hello)
+        elif isinstance(answer, Refused | Picked) and version is not Version.SSLv2:
+            before = ended.get(version)
+            if before is None or len(hello.suites) > len(before.suites):
+                ended[version] = hello
+    old = [version for version in picked if version < Version.TLSv1_3]
+    main = max(old, default=None)
+    agree = len(old) > 1 and _agree(log, old)
+    below = [v for v in ended if v not in picked and (main is None or v < main)]
+    again: list[Hello] = []
+    for version, hello in ended.items():
+        asked = (Version.TLSv1_3,) if agree else (Version.TLSv1_3, max(below, default=None))
+        if version not in picked and version not in asked:
+            continue  # the next higher version has asked for this one too
+        again += [hello] * (OFTEN if not agree else 2 if version is main else 1)
+    for version, hellos in picked.items():
+        if version is main:
+            again += _spread(hellos, 1 if agree else 12)
+        elif version is Version.TLSv1_3 or not agree:
+            again += (_spread(hellos, OFTEN) * OFTEN)[: SELDOM if agree else OFTEN]
+    return tuple(again)
+
+
+def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:
+    step = max(1, -(-len(hellos) // most))
+    return list(hellos[::-step])
+
+
+def _agree(log: Log, versions: Sequence[Version]) -> bool:
+    """Whether these versions pick alike: the suites that both have, in one order."""
+    if any(isinstance(a, Refused) and a.version and h.version in versions for h, a in log):
+        return False  # a version that is spoken was refused as a version
+    picks: dict[Version, list[int]] = {version: [] for version in versions}
+    for hello, answer in log:
+        if isinstance(answer, Picked) and answer.version == hello.version in picks:
+            picks[hello.version] = [*dict.fromkeys([*picks[hello.version], answer.suite])]
+    newest = picks[max(versions)]
+    table = registry.suites()
+    return min(map(len, picks.values())) >= ENOUGH and all(
+        mine == [s for s in newest if s in table and table[s].first <= version]
+        for version, mine in picks.items()
+    )
+
+
+def contradiction(log: Log) -> str | None:
+    """The first two answers that one server cannot both have given, in words; else `None`."""
+    for (one, first), (other, second) in combinations(log, 2):
+        if why := _clash(one, first, other, second) or _clash(other, second, one, first):
+            return why
+    return None
+
+
+def _clash(one: Hello, first: Answer, other: Hello, second: Answer) -> str | None:
+    """How the acceptance of `one` contradicts the answer to `other`."""
+    if one.version != other.version:
+        return None
+    label = one.version.label
+    if isinstance(first, Ssl2Picked):
+        both = isinstance(second, Ssl2Picked) and set(first.suites) != set(second.suites)
+        return f"{label}: two answers differ" if both else None
+    if not isinstance(first, Picked) or isinstance(second, Ssl2Picked):
+        return None
+    if one == other and _other_version(first, second):
+        return f"{label}: {_said(first)} and {_said(second)} to the same hello"
+    if first.version != one.version or one.shares != other.shares:
+        return None
+    if one.extensions != other.extensions:
+        return None
+    if one.groups == other.groups:
+        return _over(label, one.suites, other.suites, first, second, "suite")
+    if one.suites == other.suites:
+        return _over(label, one.groups, other.groups, first, second, "group")
+    return None
+
+
+def _over(
+    label: str,
+    offered: tuple[int, ...],
+    later: tuple[int, ...],
+    first: Picked,
+    second: Answer,
+    field: str,
+) -> str | None:
+    mine = getattr(first, field)
+    if mine not in offered or mine not in later:
+        return None
+    name = registry.suite_name(mine) if field == "suite" else registry.group_name(mine)
+    if _other_version(first, second):
+        # Only where nothing was offered that had not been accepted before can it not be the rest
+        # of the list that the server stumbled over.
+        return f"{label}: {name} is picked and refused" if set(later) <= set(offered) else None
+    if not isinstance(second, Picked):
+        return None
+    theirs = getattr(second, field)
+    if theirs == mine or theirs not in offered or theirs not in later:
+        return None
+    if _CHACHA & {offered[0], later[0]}:  # some put theirs first when the client does
+        return None
+    follows = offered.index(mine) < offered.index(theirs) and later.index(theirs) < later.index(
+        mine
+    )
+    if follows:  # the client's order
+        return None
+    other = registry.suite_name(theirs) if field == "suite" else registry.group_name(theirs)
+    return f"{label}: {name} and {other} are each picked before the other"
+
+
+def _other_version(first: Picked, second: Answer) -> bool:
+    return isinstance(second, Refused) or (
+        isinstance(second, Picked) and first.version != second.version
+    )
+
+
+def _said(answer: Answer) -> str:
+    return f"picked {registry.version_name(answer.version)}" if isinstance(answer, Picked) else "no"
+
+
+def unsteady(log: Log) -> tuple[Version, ...]:
+    """The versions that are picked in answer to a hello and refused in answer to the same one."""
+    picked = {h for h, a in log if isinstance(a, Picked) and a.version == h.version}
+    other = {h for h, a in log if isinstance(a, Refused)}
+    other |= {h for h, a in log if isinstance(a, Picked) and a.version != h.version}
+    opened = {h.version: h for h, _ in reversed(log)}  # the first hello of each version
+    return tuple(sorted(v for v, h in opened.items() if h in picked and h in other))
+
+
+UNEQUAL = "unequal servers answer at this address"
+
+
+def merged(before: VersionFacts, after: VersionFacts) -> VersionFacts:
+    """What was found of one version at two times of unequal servers: all of it, in no order."""
+    one, two = before.protocol, after.protocol
+    notes = tuple(dict.fromkeys(before.notes + after.notes))
+    if "yes" not in (one.offered, two.offered):
+        less = after if two.offered == "unknown" else before
+        return replace(less, notes=notes)
+    suites = registry.suites_of(before.version)
+    groups = registry.GROUPS
+    protocol = Protocol(
+        "yes",
+        UNEQUAL,
+        tuple(n for n in map(registry.suite_name, suites) if n in one.suites + two.suites),
+        None,
+        tuple(n for n in map(registry.group_name, groups) if n in one.groups + two.groups),
+    )
+    return VersionFacts(before.version, protocol, notes, before.unusable + after.unusable)

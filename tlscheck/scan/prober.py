@@ -1,0 +1,402 @@
+"""One target: asks hellos at a pace, and settles what the replies are worth.
+
+An alert made for refusing, or a ServerHello, decides at once; a hang-up counts as a refusal only
+when it repeats while a control hello, one that this target has accepted, is answered in between;
+a time-out never does, nor does what is no TLS. Faults of this machine are waited out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tlscheck.core.explore import Answer, Exploration, Refused, T, Unknown
+from tlscheck.core.model import Target
+from tlscheck.core.wire import (
+    RANDOM_BYTES,
+    Alert,
+    Garbage,
+    Hangup,
+    Hello,
+    OwnFault,
+    Picked,
+    Reply,
+    Silent,
+    Ssl2Picked,
+    Unreachable,
+)
+from tlscheck.scan.pace import Pace
+from tlscheck.scan.world import World
+
+# Alerts that mean "nothing you offered will do" (RFC 8446, section 6.2): handshake_failure,
+# illegal_parameter, protocol_version, insufficient_security.
+_REFUSALS = (40, 47, 70, 71)
+_PROTOCOL_VERSION = 70
+
+KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server that says nothing
+TRIES_SILENT = 3  # with the usual patience, then as many at once with the longest
+TRIES_OTHER = 4  # for what is neither an answer, nor a hang-up, nor silence
+TRIES_BLIND = 5  # for hang-ups where nothing was ever accepted
+TRIES_OWN = 30  # for faults of this machine
+OWN_PAUSE = 0.5  # seconds
+MOST_TIMES = 60  # replies to one hello that decide nothing
+LOST = 3  # control hellos in a row without an answer: everything waits until one is answered
+PINGS = (0.25, 0.5, 1.0, 2.0, 4.0)  # seconds between tries meanwhile; the last goes on
+MOST_LOST = 0.5  # of the deadline: so long is waited for a server that has shut us out
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What came back to one hello so far, when it decided nothing."""
+
+    hangups: int = 0
+    silences: int = 0
+    others: int = 0
+    own: int = 0
+    failures: int = 0  # an alert after the ServerHello
+    witnesses: int = 0  # control hellos answered in between
+
+    @property
+    def times(self) -> int:
+        return self.hangups + self.silences + self.others + self.failures
+
+
+class Prober:
+    """Asks hellos of one target, and settles what the replies are worth."""
+
+    def __init__(self, target: Target, world: World, slots: asyncio.Semaphore) -> None:
+        self.target, self.world, self.limits = target, world, world.limits
+        self.connections = 0
+        self.stopped: str | None = None  # why nothing more is asked
+        self.connected = False  # TCP has come about once
+        self.answered = False  # something has been said that decides
+        self.log: list[tuple[Hello, Answer]] = []
+        self.pace = Pace(world.limits.per_target)
+        self._slots = slots
+        self._ends: float | None = None
+        self._control: Hello | None = None
+        self._widest: dict[bool, int] = {}  # most suites in an accepted hello, by "all extensions"
+        self._good = self._faults = self._missed = 0
+        self._slowest = 0.0  # seconds that an answer took at most
+        self._open = 0
+        self._queue: list[asyncio.Future[None]] = []
+        self._lost: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+
+    # --- explorations
+
+    async def drive(self, exploration: Exploration[T], first: Reply | None = None) -> T:
+        """Run an exploration to its end; `first` is the reply to what it opens with, if known."""
+        try:
+            hellos = next(exploration)
+            if first is not None:
+                hellos = exploration.send((await self._settled(hellos[0], first),))
+            while True:
+                hellos = exploration.send(await self.answers(hellos))
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+
+    async def answers(self, hellos: Sequence[Hello]) -> tuple[Answer, ...]:
+        """What each of `hellos` is answered, all asked at once."""
+
+        async def one(hello: Hello) -> Answer:
+            return await self._settled(hello, await self.ask(hello))
+
+        return tuple(await asyncio.gather(*(one(hello) for hello in hellos)))
+
+    async def open(
+        self, hellos: Sequence[Hello], knocks: Sequence[Hello]
+    ) -> tuple[Reply | None, ...]:
+        """The first replies, all before any is settled: what is accepted serves as the control.
+
+        Where none of them says anything, `knocks` are tried for a while before the target is
+        given up.
+        """
+        replies = tuple(await asyncio.gather(*(self.ask(hello) for hello in hellos)))
+        last = next((reply for reply in replies if reply is not None), None)
+        for nth, wait in enumerate(KNOCKS):
+            if self._control or (self.answered and nth) or self.stopped:
+                break
+            if nth > 1 and isinstance(last, Silent):  # each has cost a whole time-out
+                break
+            await self._pause(wait)
+            few = knocks[:1] if isinstance(last, Unreachable) else knocks
+            tried = await asyncio.gather(*(self.ask(hello, aside=True) for hello in few))
+            last = next((reply for reply in tried if reply is not None), last)
+        if not self.answered and last is not None:
+            self.halt(str(last))
+        return replies
+
+    # --- asking
+
+    def halt(self, why: str) -> None:
+        """Ask no more, and give up what is being asked; what was learned stays."""
+        if self.stopped is None:
+            self.stopped = why
+            for task in self._running:
+                task.cancel()
+            self._wake()
+
+    async def ask(
+        self, hello: Hello, read: float | None = None, *, aside: bool = False
+    ) -> Reply | None:
+        """One exchange, or `None` once this target is stopped. `read` is seconds; `aside` does
+        not wait for a place among those to this address: for the few that must."""
+        async with self._place(aside):
+            if self.stopped is None and not aside:
+                await self._pause(self.pace.reserve(self.world.clock()))
+            async with self._slots:
+                if not self._may():
+                    return None
+                self.connections += 1
+                began = self.world.clock()
+                reply = await self._abandonable(
+                    self.world.dial(
+                        self.target.address,
+                        self.target.endpoint.port,
+                        hello,
+                        self.world.random(RANDOM_BYTES),
+                        connect=min(self.limits.connect, self.left),
+                        read=min(read or self.patience, self.left),
+                    )
+                )
+        if reply is not None:
+            self._note(hello, reply, self.world.clock() - began)
+        return reply
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, which counts from the first connection on."""
+        now = self.world.clock()
+        if self._ends is None:
+            self._ends = now + self.limits.deadline
+        return max(0.0, self._ends - now)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an answer: long after the slowest so far, where there was one."""
+        if not self._control:
+            return self.limits.read
+        return min(self.limits.read, 1.0 + 10 * self._slowest)
+
+    def _may(self) -> bool:
+        if self.stopped is None and self.left <= 0:
+            self.halt(f"deadline of {self.limits.deadline:g} s passed")
+        if self.stopped is None and self.connections >= self.limits.budget:
+            self.halt(f"budget of {self.limits.budget} connections spent")
+        return self.stopped is None
+
+    @asynccontextmanager
+    async def _place(self, aside: bool) -> AsyncIterator[None]:
+        """A place among the connections to this address, as many as the pace allows."""
+        if aside:
+            yield
+            return
+        while self.stopped is None and (self._lost or self._open >= int(self.pace.at_once)):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._queue.append(turn)
+            await turn
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let those who wait look again whether there is a place."""
+        queue, self._queue = self._queue, []
+        for turn in queue:
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _abandonable(self, work: Awaitable[T] | Coroutine[Any, Any, T]) -> T | None:
+        """The result of `work`, or `None` when the target was halted meanwhile."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            own = asyncio.current_task()
+            if self.stopped is None or (own is not None and own.cancelling()):
+                task.cancel()
+                raise
+            return None
+        finally:
+            self._running.discard(task)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0 and self.stopped is None:
+            await self._abandonable(self.world.sleep(min(seconds, self.left)))
+
+    def _note(self, hello: Hello, reply: Reply, took: float) -> None:
+        if not isinstance(reply, Unreachable | OwnFault) and reply != Silent("connect"):
+            self.connected = True
+        match reply:
+            case Picked(ended=None) | Ssl2Picked() | Alert():
+                self.answered = True
+                self._slowest = max(self._slowest, took)
+                self.pace.good()
+            case OwnFault():
+                pass
+            case _:
+                self.pace.bad(self.world.clock())
+        if isinstance(reply, Picked):
+            self.answered = True
+        if isinstance(reply, Picked) and reply.whole and reply.version == hello.version:
+            self._control = hello
+            self._good += 1
+            full = hello.extensions == "all"
+            self._widest[full] = max(self._widest.get(full, 0), len(hello.suites))
+
+    # --- settling
+
+    async def _settled(self, hello: Hello, reply: Reply | None) -> Answer:
+        answer = await self._settle(hello, reply)
+        self.log.append((hello, answer))
+        return answer
+
+    async def _settle(self, hello: Hello, reply: Reply | None) -> Answer:
+        """What `reply` is worth as an answer to `hello`; asks again as long as that is open."""
+        seen = _Seen()
+        attempt = 0
+        while reply is not None:
+            match reply:
+                case Ssl2Picked() | Picked(ended=None):
+                    self._faults += seen.hangups  # they were chance
+                    return reply
+                case Picked(ended=Alert()):
+                    seen.failures += 1
+                case Alert(code=code) if code in _REFUSALS:
+                    return self._refused(hello, str(reply), version=code == _PROTOCOL_VERSION)
+                case Alert() | Hangup() | Picked(ended=Hangup()):
+                    seen.hangups += 1
+                case Silent() | Picked(ended=Silent()):
+                    seen.silences += 1
+                case OwnFault():
+                    seen.own += 1
+                case Garbage() | Unreachable() | Picked():
+                    seen.others += 1
+            if decided := await self._decided(hello, reply, seen):
+                return decided
+            attempt += 1
+            await self._pause(min(1.0, 0.03 * 1.5**attempt))
+            reply = await self.ask(hello)
+        return Unknown(self.stopped or "not asked")
+
+    async def _decided(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer | None:
+        """What has been `seen` means by now, `reply` being the last of it; `None` is nothing."""
+        if isinstance(reply, OwnFault):
+            if seen.own >= TRIES_OWN:
+                return Unknown(str(reply))
+            await self._pause(OWN_PAUSE)
+            return None
+        if self._control and seen.silences != 1:
+            await self._witness(seen)
+            needed = 3 if not seen.hangups else self._needed()
+            ended = isinstance(reply, Hangup | Alert | Picked)
+            if ended and min(seen.hangups + seen.failures, seen.witnesses + 1) >= needed:
+                return self._gone(hello, reply, seen)
+        if seen.hangups >= TRIES_BLIND and not self._control:
+            return self._unknown(reply, seen)
+        if seen.others >= TRIES_OTHER or seen.times >= MOST_TIMES:
+            return self._unknown(reply, seen)
+        if seen.silences >= TRIES_SILENT and isinstance(reply, Silent | Picked):
+            return await self._wait_long(hello, reply, seen)
+        return None
+
+    async def _witness(self, seen: _Seen) -> None:
+        """Ask the control hello: is this server still answering us at all?"""
+        assert self._control
+        control = await self.ask(self._control)
+        if control is None or isinstance(control, OwnFault):
+            return
+        if isinstance(control, Picked | Alert):
+            seen.witnesses += isinstance(control, Picked) and control.whole
+            self._missed = 0
+            return
+        self._faults += 1
+        self._missed += 1
+        if self._missed >= LOST and self._lost is None:
+            self._lost = asyncio.ensure_future(self._find_again(control))
+        if self._lost:
+            await asyncio.wait((self._lost,))
+            # What came meanwhile says nothing of this hello.
+            seen.hangups = seen.witnesses = seen.silences = seen.others = 0
+
+    async def _find_again(self, last: Reply) -> None:
+        """This server has stopped answering: nothing is asked but whether it does so again."""
+        assert self._control
+        ends = self.world.clock() + MOST_LOST * self.limits.deadline
+        known, tries, reply = self.connections, 0, last
+        try:
+            while self.stopped is None:
+                await self._pause(PINGS[min(tries, len(PINGS) - 1)])
+                tries += 1
+                again = await self.ask(self._control, aside=True)
+                if isinstance(again, Picked):
+                    self._missed = 0
+                    return
+                reply = again or reply
+                if self.world.clock() >= ends:
+                    self.halt(f"answered no more after {known} connections: {reply}")
+        finally:
+            self._lost = None
+            self._wake()
+
+    def _needed(self) -> int:
+        """How often a hang-up must repeat to be a refusal: so often that chance, at the rate of
+        faults seen on hellos that this target accepts, is no explanation."""
+        rate = (self._faults + 1) / (self._good + self._faults + 2)
+        odds = 1e-7 if self._faults else 1e-3
+        return max(3, math.ceil(math.log(odds) / math.log(rate)))
+
+    async def _wait_long(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
+        """Some servers refuse by hanging up long after: wait for that, once, for several."""
+        if not self._control:
+            return self._unknown(reply, seen)
+        self._faults += seen.hangups
+        several = max(TRIES_SILENT, self._needed())
+        replies = await asyncio.gather(
+            *(self.ask(hello, self.limits.patience, aside=True) for _ in range(several))
+        )
+        control = await self.ask(self._control)
+        came = [r for r in replies if r is not None]
+        for late in came:
+            if isinstance(late, Ssl2Picked) or (isinstance(late, Picked) and late.whole):
+                return late
+            if isinstance(late, Alert) and late.code in _REFUSALS:
+                return self._refused(hello, str(late), version=late.code == _PROTOCOL_VERSION)
+        served = isinstance(control, Picked) and control.whole
+        if len(came) == several and served and all(isinstance(r, Hangup | Alert) for r in came):
+            return self._refused(hello, f"{came[0]} {several} times, while others were answered")
+        if len(came) < several:
+            return Unknown(self.stopped or "not asked")
+        silent = next((r for r in came if isinstance(r, Silent)), came[0])
+        seen.silences += several
+        return self._unknown(silent, seen)
+
+    def _gone(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
+        if isinstance(reply, Picked):  # picked, and failed on each time
+            return reply
+        # A close or reset is as plain as such a server gets; other alerts may be about one suite.
+        why = f"{reply} {seen.hangups} times, while others were answered"
+        return self._refused(hello, why, plain=isinstance(reply, Hangup))
+
+    def _refused(
+        self, hello: Hello, why: str, *, plain: bool = True, version: bool = False
+    ) -> Refused:
+        wide = self._widest.get(hello.extensions == "all", 0)
+        return Refused(why, plain, version, tolerant=wide >= len(hello.suites))
+
+    def _unknown(self, reply: Reply, seen: _Seen) -> Unknown:
+        said = str(reply.ended) if isinstance(reply, Picked) else str(reply)
+        blind = isinstance(reply, Hangup | Alert) and not self._control
+        control = ", and no hello accepted to compare with" if blind else ""
+        stumbles = isinstance(reply, Hangup | Silent | Garbage)
+        return Unknown(f"{said} ({seen.times} times{control})", asked=stumbles)

@@ -1,0 +1,57 @@
+"""What a scan needs from outside: network, clock, randomness, and the limits it keeps to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tlscheck.core.model import Endpoint, Target
+from tlscheck.core.wire import Hello, Reply
+
+
+class Dial(Protocol):
+    """Asks one hello of one address: `io.tcp.exchange`."""
+
+    def __call__(
+        self, address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+    ) -> Awaitable[Reply]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a look-up gave: addresses, or why there are none. `skipped` are those not to be asked,
+    with why."""
+
+    addresses: tuple[str, ...] = ()
+    why: str | None = None
+    pinned: bool = False
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a run. Times are seconds."""
+
+    at_once: int = 300  # connections of the whole run
+    per_target: int = 6  # connections to one address
+    connect: float = 5.0
+    read: float = 5.0
+    patience: float = 31.0  # the longest read, for a server that answers other hellos
+    deadline: float = 60.0  # of one target, from its first connection on
+    budget: int = 1500  # connections to one target
+
+
+@dataclass(slots=True)
+class World:
+    """All that a scan needs from outside."""
+
+    resolve: Callable[[Endpoint], Awaitable[Resolved]]
+    dial: Dial
+    clock: Callable[[], float]
+    random: Callable[[int], bytes]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    https: Callable[[Target], Awaitable[dict[str, Any]]] | None = None
+    limits: Limits = field(default_factory=Limits)
+    progress: Callable[[int, int, int], None] = lambda done, total, connections: None
