@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tlscheck.io import store
-
-
-def run(*arguments: str, cwd: Path, timeout: float = 100) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tlscheck", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=timeout,
-    )
+from tests.cli.program import run
+from tlscheck.core.model import VERDICTS
+from tlscheck.io import catalog, store
+from tlscheck.lab import process as lab
 
 
 def closed_port() -> int:
@@ -96,3 +87,25 @@ def test_a_closed_port_is_inconclusive_and_nothing_is_said_to_be_not_offered(
 def test_the_shipped_schema_is_that_of_the_models(tmp_path: Path) -> None:
     done = run("schema", cwd=tmp_path)
     assert done.returncode == 0 and json.loads(done.stdout) == store.schema()
+
+
+def test_few_descriptors_make_a_scan_slower_and_not_wrong(tmp_path: Path) -> None:
+    rows = catalog.load(sorted(catalog.builtin_directory().glob("*.toml")))
+    with lab.start(catalog.select(rows, regions=("us-*",))) as running:
+        lab.write_pointers(running, tmp_path)
+        done = run(
+            *("scan", "--endpoints", "endpoints.toml", "--ca-bundle", "ca.pem", "-o", "r.json"),
+            before=("prlimit", "--nofile=30"),
+            cwd=tmp_path,
+        )
+        planted = {s.endpoint.id: s.deviation for s in running.stations if s.deviation}
+    assert done.returncode == 1 and done.stderr == ""
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert len(report["endpoints"]) > 20 and planted
+    worst: dict[str, set[str]] = {}
+    for finding in report["findings"]:
+        worst.setdefault(finding["endpoint"], set()).add(finding["verdict"])
+    for name, verdicts in worst.items():
+        expected = planted[name].expected if name in planted else "exceeds"
+        rank = [v for v in VERDICTS if v in verdicts]
+        assert rank[0] == expected, (name, rank)

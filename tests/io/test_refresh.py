@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tlscheck.core.model import Endpoint
-from tlscheck.io import catalog
+from tlscheck.io import catalog, refresh
 from tlscheck.io.refresh import NoBotocore, Source, plan, render_toml, write
 
 SHIPPED_WITH = "1.44.5"
@@ -56,14 +56,16 @@ def test_the_shipped_files_are_as_they_would_be_written(shipped: tuple[Endpoint,
 
 
 @pytest.mark.usefixtures("botocore")
-def test_a_new_name_is_template_only_and_airgapped_where_it_must_be(
+def test_a_new_name_is_scanned_where_the_data_list_it_and_airgapped_where_it_must_be(
     shipped: tuple[Endpoint, ...],
 ) -> None:
-    ids = ("sts:aws:eu-west-1:standard", "sts:aws-iso:us-iso-west-1:standard")
-    found = plan(without(shipped, *ids))
-    assert {row.id: row.tier for row in found.added} == dict(
-        zip(ids, ("template-only", "airgapped"), strict=True)
-    )
+    tiers = {
+        "sts:aws:eu-west-1:standard": "data-listed",
+        "sts:aws:me-west-1:standard": "template-only",  # in the rule set's regions alone
+        "sts:aws-iso:us-iso-west-1:standard": "airgapped",
+    }
+    found = plan(without(shipped, *tiers))
+    assert {row.id: row.tier for row in found.added} == tiers
     assert all(row.documented == "unknown" for row in found.added)
     assert not found.removed
     assert not found.changed
@@ -104,7 +106,7 @@ def test_documents_of_an_old_host_say_nothing_of_a_new_one(
     moved = replace(row, host="old.example", note="ours")
     (change,) = plan((*without(shipped, name), moved)).changed
     assert change.after.host == row.host
-    assert (change.after.tier, change.after.documented) == ("template-only", "unknown")
+    assert (change.after.tier, change.after.documented) == ("data-listed", "unknown")
     assert change.after.documented_in == ()
     assert change.after.note == "ours"
 
@@ -124,7 +126,20 @@ def test_every_host_keeps_one_canonical_row(shipped: tuple[Endpoint, ...]) -> No
 def test_from_nothing_all_live_rows_are_made() -> None:
     found = plan(())
     assert len(found.added) == 225
-    assert {row.tier for row in found.added} == {"template-only", "airgapped", "alias"}
+    tiers = {row.tier for row in found.added}
+    assert tiers == {"data-listed", "template-only", "airgapped", "alias"}
+
+
+@pytest.mark.usefixtures("botocore")
+def test_a_region_that_goes_live_is_scanned_from_then_on(
+    shipped: tuple[Endpoint, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = refresh._listed
+    host = "sts.me-west-1.amazonaws.com"
+    monkeypatch.setattr(refresh, "_listed", lambda data: [*real(data), host])
+    (change,) = plan(shipped).changed
+    assert change.after.host == host
+    assert list(change.told()) == ["tier: template-only -> data-listed"]
 
 
 @pytest.mark.usefixtures("botocore")

@@ -65,6 +65,8 @@ def app() -> None:
 @click.option(
     "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
 )
+@click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
+@click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
 @click.option(
     "--deadline",
     type=click.FloatRange(1, 3600),
@@ -91,8 +93,9 @@ def app() -> None:
 )
 def scan(
     files: tuple[Path, ...], single: tuple[str, ...], policies: tuple[str, ...],
-    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, deadline: float,
-    form: str | None, output: Path | None, reports: Path, **filters: tuple[str, ...],
+    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, family: int | None,
+    deadline: float, form: str | None, output: Path | None, reports: Path,
+    **filters: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Probe endpoints, judge them, and keep a report."""
     chosen = [_policy(name) for name in dict.fromkeys(policies or (DEFAULT_POLICY,))]
@@ -111,7 +114,8 @@ def scan(
 
     with _lab_or_not(use_lab, endpoints, ca_bundle) as (targets, bundle):
         limits = Limits(deadline=deadline)
-        done = scanning.run(scanning.Job(targets, tuple(chosen), day, depth, bundle, limits))
+        job = scanning.Job(targets, tuple(chosen), day, depth, bundle, limits, family)
+        done = scanning.run(job)
     form = form or ("json" if output and output.suffix == ".json" else "table")
     from tlscheck.render import json as as_json
 
@@ -359,13 +363,16 @@ def refresh(yes: bool, directory: Path | None) -> None:
     from tlscheck.render.clean import clean
 
     place = directory or catalog.builtin_directory()
+    files = tuple(sorted(place.glob("*.toml")))
+    if not files:
+        fail(f"--directory {place}: holds no .toml file to refresh; copy the catalog's there first")
     try:
-        plan = refreshing.plan(selection.load(tuple(sorted(place.glob("*.toml")))))
+        plan = refreshing.plan(selection.load(files))
     except refreshing.NoBotocore as fault:
         fail(str(fault))
-    lines = [f"+ {e.id} {e.host}" for e in plan.added]
+    lines = [f"+ {e.id} {e.host} ({e.tier})" for e in plan.added]
     lines += [f"- {e.id} {e.host}" for e in plan.removed]
-    lines += [f"~ {c.after.id} {c.before.host} -> {c.after.host}" for c in plan.changed]
+    lines += [f"~ {c.after.id} {what}" for c in plan.changed for what in c.told()]
     counts = (
         f"{len(plan.added)} to add, {len(plan.removed)} to remove, {len(plan.changed)} to change, "
         f"{plan.unchanged} unchanged ({plan.version})"

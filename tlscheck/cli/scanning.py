@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -29,13 +31,15 @@ from tlscheck.io import dns, tcp
 from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
 
 DNS_SECONDS = 15.0
+MOST_HTTPS = 32  # HTTPS requests at once
+OUR_FILES = 16  # descriptors that are none of the scan's connections
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to scan and how."""
+    """What to scan and how. `family` is 4 or 6 to leave out the addresses of the other."""
 
     endpoints: tuple[Endpoint, ...]
     policies: tuple[Policy, ...]
@@ -43,6 +47,7 @@ class Job:
     depth: str
     ca_bundle: Path | None
     limits: Limits
+    family: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,23 @@ class Done:
 
 def run(job: Job) -> Done:
     """Scan and judge."""
-    return asyncio.run(_run(job))
+    limits = _within_descriptors(job.limits)
+    return asyncio.run(_run(replace(job, limits=limits)))
+
+
+def _within_descriptors(limits: Limits) -> Limits:
+    """`limits` with no more connections at once than this process may have descriptors."""
+    wanted = limits.at_once + MOST_HTTPS + OUR_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        # Of what is left, a third goes to the HTTPS requests.
+        spare = max(3, (soft - OUR_FILES) * 2 // 3)
+        limits = replace(limits, at_once=min(limits.at_once, spare))
+    return limits
 
 
 async def _run(job: Job) -> Done:
@@ -74,7 +95,7 @@ async def _run(job: Job) -> Done:
     started = datetime.now(UTC)
     progress = _Progress(len(job.endpoints))
     world = World(
-        resolve=_resolve(stop),
+        resolve=_resolve(job, stop),
         dial=tcp.exchange,
         clock=time.monotonic,
         random=os.urandom,
@@ -100,20 +121,38 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
     return None
 
 
-def _resolve(stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Resolved]]:
+def _resolve(job: Job, stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Resolved]]:
+    slots = asyncio.Semaphore(max(1, job.limits.at_once // 3))  # each holds a descriptor or two
+
     async def resolve(endpoint: Endpoint) -> Resolved:
         if endpoint.addresses:
-            return Resolved(endpoint.addresses, pinned=True)
-        found = await _unless(stop, dns.look_up(endpoint, DNS_SECONDS))
-        return Resolved((), INTERRUPTED) if found is None else Resolved(*found)
+            found = Resolved(endpoint.addresses, pinned=True)
+        else:
+            async with slots:
+                answer = await _unless(stop, dns.look_up(endpoint, DNS_SECONDS))
+            found = Resolved((), INTERRUPTED) if answer is None else Resolved(*answer)
+        return _of_family(found, job.family)
 
     return resolve
+
+
+def _of_family(found: Resolved, family: int | None) -> Resolved:
+    """Only the addresses of this family; the others are skipped, and said to be."""
+    if family is None:
+        return found
+    keep = {a: (6 if ":" in a else 4) == family for a in found.addresses}
+    why = f"not asked: only IPv{family} was wanted"
+    return replace(
+        found,
+        addresses=tuple(a for a, wanted in keep.items() if wanted),
+        skipped=tuple((a, why) for a, wanted in keep.items() if not wanted),
+    )
 
 
 def _https(job: Job, stop: asyncio.Event) -> Callable[[Target], Awaitable[dict[str, Any]]]:
     from tlscheck.io import https
 
-    slots = asyncio.Semaphore(32)
+    slots = asyncio.Semaphore(max(1, min(MOST_HTTPS, job.limits.at_once // 3)))
     timeout = min(12.0, job.limits.deadline)
 
     async def check(target: Target) -> dict[str, Any]:

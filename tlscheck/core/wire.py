@@ -120,9 +120,11 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class OwnFault:
-    """This side could not ask: no descriptor, no port. Says nothing about the server."""
+    """This side could not ask: no descriptor, no port. Says nothing about the server. `passing`:
+    it may be able to in a moment."""
 
     why: str
+    passing: bool = False
 
     def __str__(self) -> str:
         return f"{self.why}, on this side"

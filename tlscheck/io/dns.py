@@ -17,10 +17,28 @@ _WHY = {
 }
 
 
+PAUSES = (0.5, 1.5)  # seconds before a look-up that failed for now is tried again
+
+
 async def look_up(endpoint: Endpoint, timeout: float) -> tuple[tuple[str, ...], str | None]:
     """All A and AAAA addresses of an endpoint's host, sorted, or why there are none.
 
-    `timeout` is in seconds. Each look-up has a daemon thread of its own: one that hangs delays
+    `timeout` is in seconds, tries again included.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            for pause in PAUSES:
+                addresses, why = await _ask(endpoint)
+                if why != _WHY[socket.EAI_AGAIN]:
+                    return addresses, why
+                await asyncio.sleep(pause)
+            return await _ask(endpoint)
+    except TimeoutError:
+        return (), "DNS: time-out"
+
+
+async def _ask(endpoint: Endpoint) -> tuple[tuple[str, ...], str | None]:
+    """One look-up. Each look-up has a daemon thread of its own: one that hangs delays
     neither another nor the end of the program.
     """
     loop = asyncio.get_running_loop()
@@ -45,8 +63,4 @@ async def look_up(endpoint: Endpoint, timeout: float) -> tuple[tuple[str, ...], 
             return
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        async with asyncio.timeout(timeout):
-            return await future
-    except TimeoutError:
-        return (), "DNS: time-out"
+    return await future

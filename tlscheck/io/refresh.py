@@ -64,6 +64,20 @@ class Change:
     before: Endpoint
     after: Endpoint
 
+    def told(self) -> Iterator[str]:
+        """What differs, field by field: `host: a -> b`, or what a list gained and lost."""
+        for field in fields(Endpoint):
+            old, new = getattr(self.before, field.name), getattr(self.after, field.name)
+            if old == new:
+                continue
+            if isinstance(old, tuple):
+                moved = [f"+{x}" for x in new if x not in old] + [
+                    f"-{x}" for x in old if x not in new
+                ]
+                yield f"{field.name}: {' '.join(moved) or 'in another order'}"
+            else:
+                yield f"{field.name}: {old or 'none'} -> {new or 'none'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -191,6 +205,7 @@ def _resolve() -> tuple[str, list[Endpoint]]:
     loader = Loader()
     try:
         partitions = loader.load_data("partitions")
+        listed = frozenset(_listed(loader.load_data("endpoints")))
         providers = {
             service: EndpointProvider(
                 loader.load_service_model(service, "endpoint-rule-set-1"), partitions
@@ -211,14 +226,27 @@ def _resolve() -> tuple[str, list[Endpoint]]:
             )
         except EndpointProviderError:
             continue  # the partition has no such variant
+        host = _host(found.url)
         rows.append(
             replace(
                 wanted,
-                host=_host(found.url),
+                host=host,
+                tier="data-listed"
+                if host in listed and wanted.tier != "airgapped"
+                else wanted.tier,
                 signing_region=_signing_region(found.properties) or wanted.region,
             )
         )
     return f"botocore {botocore.__version__} endpoint-rule-set-1", rows
+
+
+def _listed(endpoints: dict[str, Any]) -> Iterator[str]:
+    """The hosts that botocore's older data spells out or builds for a region that it lists."""
+    for partition in endpoints["partitions"]:
+        for service in SERVICES:
+            for region, data in partition["services"].get(service, {}).get("endpoints", {}).items():
+                yield data.get("hostname", f"{service}.{region}.{partition['dnsSuffix']}")
+                yield from (v["hostname"] for v in data.get("variants", ()) if "hostname" in v)
 
 
 def _wanted(partitions: dict[str, Any]) -> Iterator[Endpoint]:
@@ -296,6 +324,9 @@ def _merge(known: Endpoint | None, fresh: Endpoint) -> Endpoint:
         return fresh
     if known.host != fresh.host:
         return replace(fresh, opt_in=known.opt_in, note=known.note)
+    # A name that was a template's result only has gone into the data since: it is live.
+    came = known.tier == "template-only" and fresh.tier == "data-listed"
+    known = replace(known, tier=fresh.tier if came else known.tier)
     return replace(known, **{name: getattr(fresh, name) for name in DECIDED})
 
 

@@ -14,13 +14,14 @@ from tlscheck.core.wire import Hangup, Hello, OwnFault, Reply, Silent, Unreachab
 _OWN = {
     errno.EMFILE: "out of file descriptors",
     errno.ENFILE: "out of file descriptors",
-    errno.EADDRNOTAVAIL: "out of ports",
+    errno.EADDRNOTAVAIL: "no address or port to connect from",
     errno.ENOBUFS: "out of buffers",
     errno.ENOMEM: "out of memory",
     errno.EAFNOSUPPORT: "address family not supported",
     errno.EACCES: "not permitted",
     errno.EPERM: "not permitted",
 }
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AWAY = {
     errno.ECONNREFUSED: "connection refused",
     errno.EHOSTUNREACH: "no route to host",
@@ -44,7 +45,7 @@ async def exchange(
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as fault:
-        return _connect_fault(fault)
+        return _connect_fault(fault, family)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,7 +55,7 @@ async def exchange(
         except TimeoutError:
             return Silent("connect")
         except OSError as fault:
-            return _connect_fault(fault)
+            return _connect_fault(fault, family)
         try:
             async with asyncio.timeout(read):
                 await loop.sock_sendall(sock, wire.encode(hello, random))
@@ -69,7 +70,7 @@ async def exchange(
         except OSError as fault:
             if fault.errno in _RESET:
                 return reader.end(Hangup("reset"))
-            return _connect_fault(fault)
+            return _connect_fault(fault, family)
     finally:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
@@ -77,10 +78,12 @@ async def exchange(
             sock.close()
 
 
-def _connect_fault(fault: OSError) -> Reply:
+def _connect_fault(fault: OSError, family: int) -> Reply:
     code = fault.errno or 0
     if code in _OWN:
-        return OwnFault(_OWN[code])
+        # Ports come back; a machine without an IPv6 address will not get one in a moment.
+        ports = code == errno.EADDRNOTAVAIL and family == socket.AF_INET
+        return OwnFault(_OWN[code], passing=ports or code in _PASSING)
     if code in _RESET:
         return Hangup("reset")
     return Unreachable(_AWAY.get(code, errno.errorcode.get(code, "no connection")))

@@ -41,8 +41,7 @@ KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server t
 TRIES_SILENT = 3  # with the usual patience, then as many at once with the longest
 TRIES_OTHER = 4  # for what is neither an answer, nor a hang-up, nor silence
 TRIES_BLIND = 5  # for hang-ups where nothing was ever accepted
-TRIES_OWN = 30  # for faults of this machine
-OWN_PAUSE = 0.5  # seconds
+OWN_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)  # seconds to wait out a fault of this machine
 MOST_TIMES = 60  # replies to one hello that decide nothing
 LOST = 3  # control hellos in a row without an answer: everything waits until one is answered
 PINGS = (0.25, 0.5, 1.0, 2.0, 4.0)  # seconds between tries meanwhile; the last goes on
@@ -56,7 +55,6 @@ class _Seen:
     hangups: int = 0
     silences: int = 0
     others: int = 0
-    own: int = 0
     failures: int = 0  # an alert after the ServerHello
     witnesses: int = 0  # control hellos answered in between
 
@@ -146,25 +144,34 @@ class Prober:
         self, hello: Hello, read: float | None = None, *, aside: bool = False
     ) -> Reply | None:
         """One exchange, or `None` once this target is stopped. `read` is seconds; `aside` does
-        not wait for a place among those to this address: for the few that must."""
-        async with self._place(aside):
-            if self.stopped is None and not aside:
-                await self._pause(self.pace.reserve(self.world.clock()))
-            async with self._slots:
-                if not self._may():
-                    return None
-                self.connections += 1
-                began = self.world.clock()
-                reply = await self._abandonable(
-                    self.world.dial(
-                        self.target.address,
-                        self.target.endpoint.port,
-                        hello,
-                        self.world.random(RANDOM_BYTES),
-                        connect=min(self.limits.connect, self.left),
-                        read=min(read or self.patience, self.left),
-                    )
-                )
+        not wait for a place among those to this address: for the few that must. Passing faults
+        of this machine are waited out."""
+        for pause in (*OWN_PAUSES, 0.0):
+            async with self._place(aside):
+                if self.stopped is None and not aside:
+                    await self._pause(self.pace.reserve(self.world.clock()))
+                async with self._slots:
+                    reply = await self._exchange(hello, read)
+            if not (isinstance(reply, OwnFault) and reply.passing and pause):
+                break
+            await self._pause(pause)
+        return reply
+
+    async def _exchange(self, hello: Hello, read: float | None) -> Reply | None:
+        if not self._may():
+            return None
+        began = self.world.clock()
+        reply = await self._abandonable(
+            self.world.dial(
+                self.target.address,
+                self.target.endpoint.port,
+                hello,
+                self.world.random(RANDOM_BYTES),
+                connect=min(self.limits.connect, self.left),
+                read=min(read or self.patience, self.left),
+            )
+        )
+        self.connections += not isinstance(reply, OwnFault)
         if reply is not None:
             self._note(hello, reply, self.world.clock() - began)
         return reply
@@ -278,9 +285,7 @@ class Prober:
                     seen.hangups += 1
                 case Silent() | Picked(ended=Silent()):
                     seen.silences += 1
-                case OwnFault():
-                    seen.own += 1
-                case Garbage() | Unreachable() | Picked():
+                case Garbage() | Unreachable() | OwnFault() | Picked():
                     seen.others += 1
             if decided := await self._decided(hello, reply, seen):
                 return decided
@@ -291,11 +296,8 @@ class Prober:
 
     async def _decided(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer | None:
         """What has been `seen` means by now, `reply` being the last of it; `None` is nothing."""
-        if isinstance(reply, OwnFault):
-            if seen.own >= TRIES_OWN:
-                return Unknown(str(reply))
-            await self._pause(OWN_PAUSE)
-            return None
+        if isinstance(reply, OwnFault):  # it was waited out in vain
+            return Unknown(str(reply))
         if self._control and seen.silences != 1:
             await self._witness(seen)
             needed = 3 if not seen.hangups else self._needed()

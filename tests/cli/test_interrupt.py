@@ -1,0 +1,88 @@
+"""Interrupted, a scan keeps what it has learned, says that there is more, and leaves at once."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.cli.program import TLSCHECK, report_in
+from tests.servers import nginx
+from tlscheck.io import store
+
+
+@contextmanager
+def mute(enough: int) -> Iterator[tuple[int, threading.Event]]:
+    """A port that takes connections and never answers; the event says that `enough` have come."""
+    came = threading.Event()
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def take() -> None:
+            while True:
+                try:
+                    held.append(listener.accept()[0])
+                except OSError:
+                    return
+                if len(held) >= enough:
+                    came.set()
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], came
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for one in held:
+                one.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_learned_is_reported(number: signal.Signals, tmp_path: Path) -> None:
+    # The ninth connection comes after the first time-outs: by then the other server is done with.
+    with nginx.modern(tmp_path / "nginx") as server, mute(9) as (port, came):
+        process = subprocess.Popen(
+            [*TLSCHECK, "scan", f"--endpoint=sts.good.example:{server.port}@127.0.0.1",
+             f"--endpoint=sts.mute.example:{port}@127.0.0.1"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        )  # fmt: skip
+        assert came.wait(60)
+        sent = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert time.monotonic() - sent < 3
+    assert process.returncode == 128 + number
+    assert err == "tlscheck: interrupted; the report is marked incomplete\n"
+    assert "not complete)" in out
+    report = report_in(tmp_path)
+    jsonschema.validate(report, store.schema())
+    assert report["run"]["complete"] is False
+    hosts = {e["host"]: e["targets"][0] for e in report["endpoints"]}
+    good, silent = hosts["sts.good.example"], hosts["sts.mute.example"]
+    assert good["protocols"]["TLSv1.2"]["offered"] == "yes" and len(good["protocols"]) == 6
+    assert len(good["protocols"]["TLSv1.2"]["suites"]) == 3
+    assert {p["offered"] for p in silent["protocols"].values()} == {"unknown"}
+    assert {p["why"] for p in silent["protocols"].values()} == {"interrupted"}
+    by_host = {f["endpoint"]: f["verdict"] for f in report["findings"] if f["rule"] == "pfs"}
+    assert sorted(by_host.values()) == ["inconclusive", "pass"]
+
+
+def test_the_second_signal_does_not_wait(tmp_path: Path) -> None:
+    with mute(1) as (port, came):
+        process = subprocess.Popen(
+            [*TLSCHECK, "scan", f"--endpoint=sts.mute.example:{port}@127.0.0.1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path,
+        )  # fmt: skip
+        assert came.wait(60)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) in (130, 143)
