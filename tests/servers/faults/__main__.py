@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from . import registry
-from .connection import Site, accept
+from .connection import Behaviour, Site, accept
 from .real import BASES, Engine
-from .registry import Absent, Behaviour, Fault
+from .registry import Absent, Fault
 
 BACKLOG = 1024
 TRIES = 20

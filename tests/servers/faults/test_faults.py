@@ -339,7 +339,7 @@ CHECKS: dict[str, Check] = {
     "stray-suite": strays,
     "default-suite": looks(hello(suites=(0x0005,)), lambda h: h.picked == (0x0303, 0x002F)),
     "newer-version": looks(REFUSED, lambda h: h.picked == (0x0303, 0x002F)),
-    "version-0305": looks(hello(), lambda h: bool(h.picked) and h.picked[0] == 0x0305),
+    "version-0305": looks(hello(), lambda h: h.picked is not None and h.picked[0] == 0x0305),
     "always-tls10": looks(TLS13, lambda h: h.picked == (0x0301, 0x002F)),
     "record-version-0300": records_say(b"\x03\x00"),
     "record-version-0304": records_say(b"\x03\x04"),
