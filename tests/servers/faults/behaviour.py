@@ -124,7 +124,7 @@ def deaf(every: int, seconds: float) -> AtAccept:
 
 def delay(seconds: float) -> OnAnswer:
     async def step(c: Connection, asked: Asked, answer: bytes) -> bytes:
-        await asyncio.sleep(seconds)
+        await c.pause(seconds)
         return answer
 
     return step
@@ -202,7 +202,7 @@ def refusing(how: bytes | type[End] | OnAnswer) -> OnAnswer:
 
 async def blinded(c: Connection, asked: Asked, answer: bytes) -> bytes:
     """As s2n-tls does: wait, then close without a word."""
-    await asyncio.sleep(c.random.uniform(10.0, 12.0))
+    await c.pause(c.random.uniform(10.0, 12.0))
     raise Finish
 
 

@@ -109,6 +109,13 @@ class Connection:
             await self.send(data[at : at + size])
             await asyncio.sleep(every)
 
+    async def pause(self, seconds: float) -> None:
+        """Waits, but notices when the client leaves: its time with us is over then."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self.receive()
+
     async def carry_on(self) -> None:
         """The rest of a conversation with the real engine, for who finishes the handshake."""
         while self._server and not self._server.over:
