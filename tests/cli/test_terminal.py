@@ -45,7 +45,7 @@ def test_progress_counts_on_a_terminal_and_leaves_no_trace_of_itself_in_results(
     tmp_path: Path,
 ) -> None:
     out, err = on_a_terminal(*SCAN, cwd=tmp_path)
-    assert re.search(r"\d/4\D+endpoints, \d+ connections, left", err)
+    assert re.search(r"\d/4\x1b\[0m endpoints, \d+ connections, left", err)
     assert "scanning" not in out and "4 endpoints: 1 fail, 1 inconclusive, 2 exceeds" in out
 
 

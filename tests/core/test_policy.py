@@ -181,7 +181,7 @@ def test_an_unknown_that_cannot_matter_does_not_hide_a_fail() -> None:
 
 def test_only_the_unknowns_that_matter_are_named() -> None:
     found = held("aws-iam-2020/transit-versions", endpoint(target(protocols("1.2 1.3", "1.0 1.1"))))
-    assert found.because == "TLSv1.0, TLSv1.1 unknown: reset, control failed"
+    assert found.because == "TLSv1.0 unknown: reset, control failed"
 
 
 def test_a_version_without_an_observation_is_unknown() -> None:

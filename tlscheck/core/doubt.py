@@ -36,8 +36,10 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     """
     picked: dict[Version, list[Hello]] = {}
     ended: dict[Version, Hello] = {}
+    said: dict[Hello, int] = {}
     for hello, answer in log:
         version = hello.version
+        said[hello] = answer.times if isinstance(answer, Refused) else 1
         if isinstance(answer, Picked) and answer.version == version:
             picked.setdefault(version, []).append(hello)
         elif isinstance(answer, Refused | Picked) and version is not Version.SSLv2:
@@ -53,7 +55,8 @@ def doubts(log: Log) -> tuple[Hello, ...]:
         asked = (Version.TLSv1_3,) if agree else (Version.TLSv1_3, max(below, default=None))
         if version not in picked and version not in asked:
             continue  # the next higher version has asked for this one too
-        again += [hello] * (OFTEN if not agree else 2 if version is main else 1)
+        times = OFTEN if not agree else 2 if version is main else 1
+        again += [hello] * (times + 1 - said[hello])
     for version, hellos in picked.items():
         if version is main:
             again += _spread(hellos, 1 if agree else 12)

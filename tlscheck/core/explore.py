@@ -27,12 +27,13 @@ class Refused:
     """The server decided against a hello. `plain`: in the words made for it (an alert that says
     that nothing offered will do), or by hanging up again and again while others were served.
     `version`: the alert was about the protocol version itself. `tolerant`: this server has
-    answered another hello that offered at least as much."""
+    answered another hello that offered at least as much. `times`: so many replies said so."""
 
     why: str
     plain: bool = True
     version: bool = False
     tolerant: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tlscheck.core.explore import Answer, Exploration, Refused, T, Unknown
@@ -42,6 +42,7 @@ TRIES_SILENT = 3  # with the usual patience, then as many at once with the longe
 TRIES_OTHER = 4  # for what is neither an answer, nor a hang-up, nor silence
 TRIES_BLIND = 5  # for hang-ups where nothing was ever accepted
 OWN_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)  # seconds to wait out a fault of this machine
+MOST_TRIES = 20  # for a hang-up that may be chance
 MOST_TIMES = 60  # replies to one hello that decide nothing
 LOST = 3  # control hellos in a row without an answer: everything waits until one is answered
 PINGS = (0.25, 0.5, 1.0, 2.0, 4.0)  # seconds between tries meanwhile; the last goes on
@@ -78,7 +79,7 @@ class Prober:
         self._ends: float | None = None
         self._control: Hello | None = None
         self._widest: dict[bool, int] = {}  # most suites in an accepted hello, by "all extensions"
-        self._good = self._faults = self._missed = 0
+        self._good = self._faults = self._muted = self._missed = 0
         self._slowest = 0.0  # seconds that an answer took at most
         self._open = 0
         self._queue: list[asyncio.Future[None]] = []
@@ -187,9 +188,16 @@ class Prober:
     @property
     def patience(self) -> float:
         """Seconds to wait for an answer: long after the slowest so far, where there was one."""
+        if self._late:
+            return min(self.limits.patience, 1.0 + 2 * self._slowest)
         if not self._control:
             return self.limits.read
         return min(self.limits.read, 1.0 + 10 * self._slowest)
+
+    @property
+    def _late(self) -> bool:
+        """Whether this server takes long to refuse, as some do on purpose."""
+        return self._slowest > self.limits.read
 
     def _may(self) -> bool:
         if self.stopped is None and self.left <= 0:
@@ -249,8 +257,12 @@ class Prober:
                 self.answered = True
                 self._slowest = max(self._slowest, took)
                 self.pace.good()
+            case Hangup() if took > self.limits.read:
+                self._slowest = max(self._slowest, took)
             case OwnFault():
                 pass
+            case Hangup() | Picked() | Silent("read") if self._control not in (None, hello):
+                pass  # it may be how this server refuses: the control will tell
             case _:
                 self.pace.bad(self.world.clock())
         if isinstance(reply, Picked):
@@ -265,7 +277,9 @@ class Prober:
 
     async def _settled(self, hello: Hello, reply: Reply | None) -> Answer:
         answer = await self._settle(hello, reply)
-        self.log.append((hello, answer))
+        # The log is kept to the end, and what fills it is up to the server: no certificates.
+        lean = replace(answer, certificates=()) if isinstance(answer, Picked) else answer
+        self.log.append((hello, lean))
         return answer
 
     async def _settle(self, hello: Hello, reply: Reply | None) -> Answer:
@@ -275,7 +289,10 @@ class Prober:
         while reply is not None:
             match reply:
                 case Ssl2Picked() | Picked(ended=None):
-                    self._faults += seen.hangups  # they were chance
+                    if seen.hangups or seen.silences:  # they were chance
+                        self._faults += seen.hangups
+                        self.pace.bad(self.world.clock())
+                    self._muted += seen.silences
                     return reply
                 case Picked(ended=Alert()):
                     seen.failures += 1
@@ -308,7 +325,10 @@ class Prober:
             return self._unknown(reply, seen)
         if seen.others >= TRIES_OTHER or seen.times >= MOST_TIMES:
             return self._unknown(reply, seen)
-        if seen.silences >= TRIES_SILENT and isinstance(reply, Silent | Picked):
+        if seen.hangups and self._late and self._control:  # one by one would take too long
+            return await self._wait_long(hello, reply, seen)
+        tries = self._tries(self._muted, 1e-4) if self._muted else TRIES_SILENT
+        if seen.silences >= tries and isinstance(reply, Silent | Picked):
             return await self._wait_long(hello, reply, seen)
         return None
 
@@ -354,9 +374,12 @@ class Prober:
     def _needed(self) -> int:
         """How often a hang-up must repeat to be a refusal: so often that chance, at the rate of
         faults seen on hellos that this target accepts, is no explanation."""
-        rate = (self._faults + 1) / (self._good + self._faults + 2)
-        odds = 1e-7 if self._faults else 1e-3
-        return max(3, math.ceil(math.log(odds) / math.log(rate)))
+        return self._tries(self._faults, 1e-6)
+
+    def _tries(self, faults: int, odds: float) -> int:
+        """How many in a row are less likely than `odds`, after `faults` among good answers."""
+        rate = (faults + 1) / (self._good + faults + 2)
+        return min(MOST_TRIES, max(3, math.ceil(math.log(odds) / math.log(rate))))
 
     async def _wait_long(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
         """Some servers refuse by hanging up long after: wait for that, once, for several."""
@@ -373,10 +396,12 @@ class Prober:
             if isinstance(late, Ssl2Picked) or (isinstance(late, Picked) and late.whole):
                 return late
             if isinstance(late, Alert) and late.code in _REFUSALS:
-                return self._refused(hello, str(late), version=late.code == _PROTOCOL_VERSION)
+                version = late.code == _PROTOCOL_VERSION
+                return self._refused(hello, str(late), version=version, times=came.count(late))
         served = isinstance(control, Picked) and control.whole
         if len(came) == several and served and all(isinstance(r, Hangup | Alert) for r in came):
-            return self._refused(hello, f"{came[0]} {several} times, while others were answered")
+            why = f"{came[0]} {several} times, while others were answered"
+            return self._refused(hello, why, times=several)
         if len(came) < several:
             return Unknown(self.stopped or "not asked")
         silent = next((r for r in came if isinstance(r, Silent)), came[0])
@@ -388,13 +413,13 @@ class Prober:
             return reply
         # A close or reset is as plain as such a server gets; other alerts may be about one suite.
         why = f"{reply} {seen.hangups} times, while others were answered"
-        return self._refused(hello, why, plain=isinstance(reply, Hangup))
+        return self._refused(hello, why, plain=isinstance(reply, Hangup), times=seen.hangups)
 
     def _refused(
-        self, hello: Hello, why: str, *, plain: bool = True, version: bool = False
+        self, hello: Hello, why: str, *, plain: bool = True, version: bool = False, times: int = 1
     ) -> Refused:
         wide = self._widest.get(hello.extensions == "all", 0)
-        return Refused(why, plain, version, tolerant=wide >= len(hello.suites))
+        return Refused(why, plain, version, wide >= len(hello.suites), times)
 
     def _unknown(self, reply: Reply, seen: _Seen) -> Unknown:
         said = str(reply.ended) if isinstance(reply, Picked) else str(reply)
