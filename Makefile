@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint clean truth
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The scanner against every fault of tests/servers/faults, 20 seeds: some 25 minutes.
+truth: $(VENV)/.dev
+	$(BIN)/python -m tests.truth --seeds 20
 
 clean:
 	rm -rf $(VENV) build dist
