@@ -25,7 +25,7 @@ _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in 
 # N equal hellos with a chance of 1 - 2 ** (1 - N): so often is asked what only one of them may
 # have answered. Versions that agree with each other are evidence already.
 OFTEN, SELDOM = 8, 4
-ENOUGH = 4  # suites of a version, for its agreement to be no chance
+ENOUGH = 8  # picks of the older versions, for their agreement with the newest to be no chance
 
 
 def doubts(log: Log) -> tuple[Hello, ...]:
@@ -48,21 +48,40 @@ def doubts(log: Log) -> tuple[Hello, ...]:
                 ended[version] = hello
     main = max((version for version in picked if version < Version.TLSv1_3), default=None)
     agree = agreed(log)
-    below = [v for v in ended if v not in picked and (main is None or v < main)]
-    again: list[Hello] = []
+    below = max((v for v in ended if v not in picked and v < (main or v)), default=None)
+    again = _group_ends(log)
     for version, hello in ended.items():
-        asked = (Version.TLSv1_3,) if agree else (Version.TLSv1_3, max(below, default=None))
-        if version not in picked and version not in asked:
-            continue  # the next higher version has asked for this one too
-        # Where versions agree the newest list stands for all, and `explore.hidden` has asked it.
-        times = OFTEN if not agree else 1 if version in (main, Version.TLSv1_3) else 0
+        if version in picked:
+            # Where versions agree the newest list stands for all, and `explore.hidden` asked it.
+            times = 0 if agree else OFTEN
+        elif main is None or version > main:
+            times = 1 if agree else OFTEN
+        elif version is below:  # it asks for all that are older, too
+            times = 0 if agree and version is Version.SSLv3 else OFTEN
+        else:
+            times = 0
         again += [hello] * (times + 1 - said[hello])
     for version, hellos in picked.items():
         if version is main:
-            again += _spread(hellos, 1 if agree else 12)
+            again += [] if agree else _spread(hellos, 12)
         elif version is Version.TLSv1_3 or not agree:
             again += (_spread(hellos, OFTEN) * OFTEN)[: SELDOM if agree else OFTEN]
     return tuple(again)
+
+
+def _group_ends(log: Log) -> list[Hello]:
+    """The hellos that ended lists of groups: refused, while others with their suites were not."""
+    most: dict[tuple[Version, tuple[int, ...]], int] = {}
+    for hello, answer in log:
+        if isinstance(answer, Picked) and answer.version == hello.version:
+            key = hello.version, hello.suites
+            most[key] = max(most.get(key, 0), len(hello.groups))
+    return [
+        h
+        for h, a in log
+        if isinstance(a, Refused) and a.times < 2
+        if len(h.groups) < most.get((h.version, h.suites), 0)
+    ]
 
 
 def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:
@@ -88,7 +107,8 @@ def agreed(log: Log) -> bool:
             picks[hello.version] = [*dict.fromkeys([*picks[hello.version], answer.suite])]
     newest = picks[max(versions)]
     table = registry.suites()
-    return min(map(len, picks.values())) >= ENOUGH and all(
+    older = sum(map(len, picks.values())) - len(newest)
+    return older >= ENOUGH and all(
         mine == [s for s in newest if s in table and table[s].first <= version]
         for version, mine in picks.items()
     )
@@ -120,9 +140,15 @@ def _clash(one: Hello, first: Answer, other: Hello, second: Answer) -> str | Non
         return None
     if one.groups == other.groups:
         return _over(label, one.suites, other.suites, first, second, "suite")
-    if one.suites == other.suites:
+    if one.suites == other.suites and not _needs_curve(first):
         return _over(label, one.groups, other.groups, first, second, "group")
     return None
+
+
+def _needs_curve(picked: Picked) -> bool:
+    """Whether the certificate's own curve must be among the groups (RFC 8422, section 5.1)."""
+    suite = registry.suites().get(picked.suite)
+    return suite is not None and suite.authentication == "ECDSA"
 
 
 def _over(

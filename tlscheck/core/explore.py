@@ -342,13 +342,23 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
 
 
 def _families(suites: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """`suites` by what a server may fail on: DHE's own groups, an RSA key, any other key."""
+    """`suites` by what a server may fail on: DHE's groups, a signature or a decryption with an
+    RSA key, another key, or what it would need to know of the client."""
     table = registry.suites()
     kinds: dict[str, list[int]] = {}
     for code in suites:
         suite = table[code]
-        dhe, rsa = suite.key_exchange == "DHE", suite.authentication == "RSA"
-        kinds.setdefault("DHE" if dhe else "RSA" if rsa else "other", []).append(code)
+        if suite.key_exchange == "DHE" and suite.authentication != "PSK":
+            kind = "DHE"
+        elif (
+            suite.key_exchange in ("SRP", "KRB5", "PSK", "ECCPWD") or suite.authentication == "PSK"
+        ):
+            kind = "shared secret"
+        elif suite.authentication == "RSA":
+            kind = "RSA, signing" if suite.forward_secrecy else "RSA"
+        else:
+            kind = "other"
+        kinds.setdefault(kind, []).append(code)
     return [tuple(family) for family in kinds.values()]
 
 
@@ -387,7 +397,7 @@ def _retry_smaller(hello: Hello, first: Answer) -> Exploration[tuple[Hello, Answ
     else:
         parts = _chunks(hello.suites, SHORT_LIST)
         smaller = [replace(few, suites=part) for part in parts]
-        smaller += [replace(hello, suites=parts[0], extensions="none")]
+        smaller += [replace(hello, suites=part, extensions="none") for part in parts]
     answers = yield tuple(smaller)
     what = first.why if isinstance(first, Refused | Unknown) else "no"
     for part, answer in zip(smaller, answers, strict=True):

@@ -151,8 +151,10 @@ def suites() -> dict[int, Suite]:
     rank = {"TLS13": 0, "ECDHE": 1, "DHE": 2, "RSA": 3}
 
     def key(suite: Suite) -> tuple[object, ...]:
-        usual = suite.authentication in ("TLS13", "RSA", "ECDSA") and bool(
-            re.search(r"AES|CHACHA20", suite.cipher)
+        usual = (
+            suite.key_exchange in rank
+            and suite.authentication in ("TLS13", "RSA", "ECDSA")
+            and bool(re.search(r"AES|CHACHA20", suite.cipher))
         )
         # ChaCha20 never leads a list: some servers reorder theirs when a client puts it first.
         chacha = "CHACHA20" in suite.name

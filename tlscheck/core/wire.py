@@ -422,6 +422,18 @@ def _key_exchange(picked: Picked, body: bytes) -> Picked:
     return replace(picked, group=group, scheme=scheme, dh_bits=dh_bits)
 
 
+def _lacking(picked: Picked, had: set[int]) -> str | None:
+    """The message that this suite cannot do without and that has not come."""
+    suite = registry.suites().get(picked.suite)
+    if suite is None:
+        return None
+    if 11 not in had and suite.authentication in ("RSA", "ECDSA", "DSS"):
+        return "Certificate"
+    if 12 not in had and suite.key_exchange in ("ECDHE", "DHE"):
+        return "ServerKeyExchange"
+    return None
+
+
 class Reader:
     """Reads one connection's answer to `hello`, fed in pieces of any size.
 
@@ -435,6 +447,7 @@ class Reader:
         self._handshake = bytearray()
         self._alert = bytearray()
         self._picked: Picked | None = None
+        self._had: set[int] = set()  # kinds of handshake messages
         self._warning: Alert | None = None
         self._heard = 0
         self._idle = 0
@@ -532,6 +545,7 @@ class Reader:
             self._message(kind, body)
 
     def _message(self, kind: int, body: bytes) -> None:
+        self._had.add(kind)
         if kind == 0:
             self._count_idle("HelloRequests")
         elif self._picked is None:
@@ -547,6 +561,8 @@ class Reader:
         elif kind == 12:
             self._picked = _key_exchange(self._picked, body)
         elif kind == 14:
+            if lacking := _lacking(self._picked, self._had):
+                raise Malformed(f"ServerHelloDone without {lacking}")
             self.reply = self._picked
         elif kind not in (13, 22, 23):  # CertificateRequest, CertificateStatus, SupplementalData
             raise Malformed(f"handshake message {kind} in the first flight")

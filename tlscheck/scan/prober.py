@@ -16,6 +16,7 @@ from typing import Any
 
 from tlscheck.core.explore import Answer, Exploration, Refused, T, Unknown
 from tlscheck.core.model import Target
+from tlscheck.core.registry import Version
 from tlscheck.core.wire import (
     RANDOM_BYTES,
     Alert,
@@ -39,6 +40,7 @@ _PROTOCOL_VERSION = 70
 _CLOSE_NOTIFY = 0
 
 KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server that says nothing
+SLOW = 10.0  # seconds to wait for a first answer, in the end
 TRIES_SILENT = 3  # with the usual patience, then as many at once with the longest
 TRIES_OTHER = 4  # for what is neither an answer, nor a hang-up, nor silence
 TRIES_BLIND = 5  # for hang-ups where nothing was ever accepted
@@ -79,8 +81,9 @@ class Prober:
         self._slots = slots
         self._ends: float | None = None
         self._control: Hello | None = None
-        self._widest: dict[bool, int] = {}  # most suites in an accepted hello, by "all extensions"
+        self._widest = 0  # most suites in an accepted hello
         self._good = self._faults = self._muted = self._missed = 0
+        self._futile = False  # long patience has been tried, and brought nothing
         self._slowest = 0.0  # seconds that an answer took at most
         self._open = 0
         self._queue: list[asyncio.Future[None]] = []
@@ -126,7 +129,8 @@ class Prober:
                 break
             await self._pause(wait)
             few = knocks[:1] if isinstance(last, Unreachable) else knocks
-            tried = await asyncio.gather(*(self.ask(hello, aside=True) for hello in few))
+            read = SLOW if nth else None  # the last chance for a server that is only slow
+            tried = await asyncio.gather(*(self.ask(hello, read, aside=True) for hello in few))
             last = next((reply for reply in tried if reply is not None), last)
         if not self.answered and last is not None:
             self.halt(str(last))
@@ -271,8 +275,7 @@ class Prober:
         if isinstance(reply, Picked) and reply.whole and reply.version == hello.version:
             self._control = hello
             self._good += 1
-            full = hello.extensions == "all"
-            self._widest[full] = max(self._widest.get(full, 0), len(hello.suites))
+            self._widest = max(self._widest, len(hello.suites))
 
     # --- settling
 
@@ -290,14 +293,12 @@ class Prober:
         while reply is not None:
             match reply:
                 case Ssl2Picked() | Picked(ended=None):
-                    if seen.hangups or seen.silences:  # they were chance
-                        self._faults += seen.hangups
-                        self.pace.bad(self.world.clock())
-                    self._muted += seen.silences
+                    self._were_chance(seen)
                     return reply
                 case Picked(ended=Alert()):
                     seen.failures += 1
                 case Alert(code=code) if code in _REFUSALS:
+                    self._were_chance(seen)
                     return self._refused(hello, str(reply), version=code == _PROTOCOL_VERSION)
                 case Alert() | Hangup() | Picked(ended=Hangup()):
                     seen.hangups += 1
@@ -312,6 +313,13 @@ class Prober:
             reply = await self.ask(hello)
         return Unknown(self.stopped or "not asked")
 
+    def _were_chance(self, seen: _Seen) -> None:
+        """What was `seen` before an answer that decides was a fault of the way or the moment."""
+        if seen.hangups or seen.silences:
+            self._faults += seen.hangups
+            self._muted += seen.silences
+            self.pace.bad(self.world.clock())
+
     async def _decided(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer | None:
         """What has been `seen` means by now, `reply` being the last of it; `None` is nothing."""
         if isinstance(reply, OwnFault):  # it was waited out in vain
@@ -322,7 +330,10 @@ class Prober:
             ended = isinstance(reply, Hangup | Alert | Picked)
             if ended and min(seen.hangups + seen.failures, seen.witnesses + 1) >= needed:
                 return self._gone(hello, reply, seen)
-        if seen.hangups >= TRIES_BLIND and not self._control:
+        if not self._control and seen.hangups + seen.failures >= TRIES_BLIND:
+            # A ServerHello is an answer, and so is failing on it every time.
+            if isinstance(reply, Picked) and isinstance(reply.ended, Hangup | Alert):
+                return reply
             return self._unknown(reply, seen)
         if seen.others >= TRIES_OTHER or seen.times >= MOST_TIMES:
             return self._unknown(reply, seen)
@@ -384,9 +395,8 @@ class Prober:
 
     async def _wait_long(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
         """Some servers refuse by hanging up long after: wait for that, once, for several."""
-        if not self._control:
+        if not self._control or self._futile:
             return self._unknown(reply, seen)
-        self._faults += seen.hangups
         several = max(TRIES_SILENT, self._needed())
         replies = await asyncio.gather(
             *(self.ask(hello, self.limits.patience, aside=True) for _ in range(several))
@@ -407,6 +417,7 @@ class Prober:
             return Unknown(self.stopped or "not asked")
         silent = next((r for r in came if isinstance(r, Silent)), came[0])
         seen.silences += several
+        self._futile = not any(isinstance(r, Hangup | Alert | Picked) for r in came)
         return self._unknown(silent, seen)
 
     def _gone(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
@@ -420,8 +431,9 @@ class Prober:
     def _refused(
         self, hello: Hello, why: str, *, plain: bool = True, version: bool = False, times: int = 1
     ) -> Refused:
-        wide = self._widest.get(hello.extensions == "all", 0)
-        return Refused(why, plain, version, wide >= len(hello.suites), times)
+        # Each version has extensions of its own to stumble over, but for SSLv3, which has none.
+        tolerant = hello.version is Version.SSLv3 and self._widest >= len(hello.suites)
+        return Refused(why, plain, version, tolerant, times)
 
     def _unknown(self, reply: Reply, seen: _Seen) -> Unknown:
         said = str(reply.ended) if isinstance(reply, Picked) else str(reply)
