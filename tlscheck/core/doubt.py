@@ -25,6 +25,7 @@ _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in 
 # N equal hellos with a chance of 1 - 2 ** (1 - N): so often is asked what only one of them may
 # have answered. Versions that agree with each other are evidence already.
 OFTEN, SELDOM = 8, 4
+SURE = 3  # replies that a refusal rests on, to be believed as it is
 ENOUGH = 8  # picks of the older versions, for their agreement with the newest to be no chance
 
 
@@ -35,7 +36,7 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     have in the hello that it was picked from, a version in the hello that opens it.
     """
     picked: dict[Version, list[Hello]] = {}
-    ended: dict[Version, Hello] = {}
+    refused: dict[Version, list[Hello]] = {}
     said: dict[Hello, int] = {}
     for hello, answer in log:
         version = hello.version
@@ -43,9 +44,12 @@ def doubts(log: Log) -> tuple[Hello, ...]:
         if isinstance(answer, Picked) and answer.version == version:
             picked.setdefault(version, []).append(hello)
         elif isinstance(answer, Refused | Picked) and version is not Version.SSLv2:
-            before = ended.get(version)
-            if before is None or len(hello.suites) > len(before.suites):
-                ended[version] = hello
+            refused.setdefault(version, []).append(hello)
+    ended = {
+        version: max(hellos, key=lambda hello: (len(hello.groups), len(hello.suites)))
+        for version, every in refused.items()
+        if (hellos := _like(every, picked.get(version, every)))
+    }
     main = max((version for version in picked if version < Version.TLSv1_3), default=None)
     agree = agreed(log)
     below = max((v for v in ended if v not in picked and v < (main or v)), default=None)
@@ -60,13 +64,21 @@ def doubts(log: Log) -> tuple[Hello, ...]:
             times = 0 if agree and version is Version.SSLv3 else OFTEN
         else:
             times = 0
-        again += [hello] * (times + 1 - said[hello])
+        again += [hello] * (times + 1 - said[hello] if said[hello] < SURE else 0)
     for version, hellos in picked.items():
         if version is main:
             again += [] if agree else _spread(hellos, 12)
         elif version is Version.TLSv1_3 or not agree:
             again += (_spread(hellos, OFTEN) * OFTEN)[: SELDOM if agree else OFTEN]
     return tuple(again)
+
+
+def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:
+    """Those of `hellos` that ask for no more than `accepted` did: what a server that stumbles
+    over the rest has answered because of what they offer."""
+    longest = max(len(hello.suites) for hello in accepted)
+    manners = {hello.extensions for hello in accepted}
+    return [h for h in hellos if len(h.suites) <= longest and h.extensions in manners]
 
 
 def _group_ends(log: Log) -> list[Hello]:

@@ -321,7 +321,9 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         if isinstance(answer, Picked) and answer.version == version and answer.suite in part
     ]
     if not taken:
-        return fact
+        odd = next((a.why for a in answers if isinstance(a, Refused) and not a.plain), None)
+        note = f"{version.label}: may have suites that need more than a hello ({odd})"
+        return replace(fact, notes=(*fact.notes, note)) if odd and known else fact
     found = yield from together(taken)
     usable = {code for part in found for code in part.found} | set(known)
     listed = yield from eliminate(
@@ -334,7 +336,7 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         listed.order if not missing else None,
         tuple(s for s in every if s in failed),
         tuple(code for part in found for code in part.strays),
-        next((part.why for part in found if part.why), fact.protocol.why),
+        next((part.why for part in found if part.why), fact.protocol.why if known else None),
     )
     groups = yield from _groups(base, None, listed.found or suites.found, 1)
     note = f"{version.label}: picks some suites only where others are not offered"
@@ -434,6 +436,8 @@ def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
     )
     more = [code for part in found for code in part.found]
     why = next((part.why for part in found if part.why), None)
+    if hello.extensions == "none" and not why:
+        why = "only hellos without extensions are answered"
     if not more:
         return replace(listing, why=why)
     # Short lists do not tell the order between them: ask for all that was found in one.
