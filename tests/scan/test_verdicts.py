@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.test_doubt import ECDHE, NEW, OLD, RSA, server
 from tests.core.test_explore import Profile
-from tests.scan.virtual import Server, scanned
+from tests.scan.virtual import Serve, Server, scanned, scanned_together
 from tlscheck.core import registry
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
@@ -103,3 +103,41 @@ def test_unequal_servers_are_mixed_and_both_are_told(seed: int) -> None:
     assert set(target.protocols["TLSv1.2"].suites) == {registry.suite_name(s) for s in TWELVE}
     assert target.protocols["TLSv1.2"].order is None
     assert target.protocols["TLSv1.0"].offered == "no"
+
+
+def https(version: str, suite: str) -> dict[str, Any]:
+    return {"outcome": "yes", "why": None, "status": 302, "version": version, "suite": suite}
+
+
+def test_what_a_whole_handshake_negotiates_is_offered_whatever_a_hello_was_told() -> None:
+    said = https("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+    found = scanned(Server(server(ECDHE, NEW[:1])), https=said)
+    (target,) = found.endpoint.targets
+    assert found.endpoint.mixed and "HTTPS negotiates" in target.features["mixed"]
+    assert target.protocols["TLSv1.3"].offered == "yes"
+    assert target.protocols["TLSv1.3"].suites == ("TLS_AES_256_GCM_SHA384",)
+    other = https("TLSv1.2", "TLS_RSA_WITH_AES_128_CBC_SHA")
+    assert scanned(Server(server(ECDHE, NEW)), https=other).endpoint.mixed
+
+
+def test_an_https_check_that_agrees_changes_nothing() -> None:
+    said = https("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+    with_it = scanned(Server(server(ECDHE, NEW)), https=said).endpoint.targets[0]
+    without = scanned(Server(server(ECDHE, NEW))).endpoint.targets[0]
+    assert with_it.protocols == without.protocols and not with_it.features
+
+
+def test_a_hundred_scans_of_an_unchanged_server_say_the_same() -> None:
+    first = scanned(Server(PROFILES["new"])).endpoint
+    for seed in range(100):
+        assert scanned(Server(PROFILES["new"], seed)).endpoint == first
+
+
+@pytest.mark.parametrize("fault", [{"silent": 1.0}, {"resets": 1.0}, {"ban_after": 9}])
+def test_many_bad_servers_cost_a_good_one_neither_time_nor_result(fault: dict[str, Any]) -> None:
+    good = PROFILES["new"]
+    bad: list[Serve] = [Server(PROFILES["old"], seed, **fault) for seed in range(200)]
+    reports, seconds = scanned_together([*bad, Server(good)])
+    assert pairs(reports[-1], good)[:2] == (0, 0)
+    assert all(pairs(report, PROFILES["old"])[0] == 0 for report in reports[:-1])
+    assert seconds < 62

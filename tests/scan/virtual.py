@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from tests.core.test_explore import Profile, answer
 from tlscheck.core.explore import Refused
-from tlscheck.core.model import Endpoint, EndpointReport
+from tlscheck.core.model import Endpoint, EndpointReport, Target
 from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked
 from tlscheck.scan import Limits, Resolved, World, scan
 
@@ -132,16 +132,21 @@ class Scanned:
     seconds: float
 
 
-def scanned(serve: Serve, limits: Limits | None = None) -> Scanned:
-    """What a scan finds of one server at one address."""
-    (one,), seconds = scanned_together([serve], limits)
+def scanned(
+    serve: Serve, limits: Limits | None = None, https: dict[str, Any] | None = None
+) -> Scanned:
+    """What a scan finds of one server at one address; `https` is what the HTTPS check says."""
+    (one,), seconds = scanned_together([serve], limits, https)
     return Scanned(one, seconds)
 
 
 def scanned_together(
-    servers: list[Serve], limits: Limits | None = None, most: float = 1e9
+    servers: list[Serve], limits: Limits | None = None, https: dict[str, Any] | None = None
 ) -> tuple[tuple[EndpointReport, ...], float]:
     """What one scan finds of several servers, each an endpoint of its own."""
+
+    async def check(target: Target) -> dict[str, Any]:
+        return https or {}
 
     async def dial(
         address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
@@ -158,7 +163,7 @@ def scanned_together(
 
     async def main() -> tuple[tuple[EndpointReport, ...], float]:
         loop = asyncio.get_running_loop()
-        world = World(resolve, dial, loop.time, bytes, limits=limits or Limits())
+        world = World(resolve, dial, loop.time, bytes, https=check, limits=limits or Limits())
         reports, complete = await scan(endpoints, world, asyncio.Event())
         assert complete
         return reports, loop.time()

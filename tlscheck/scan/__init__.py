@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 from tlscheck.core import doubt, model
@@ -28,6 +30,7 @@ from tlscheck.scan.world import Limits, Resolved, World
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
 INTERRUPTED = "interrupted"
+FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
 
 
 class Run:
@@ -56,6 +59,9 @@ class Run:
             facts, mixed = await _explore(prober, sendable_name(target.endpoint.sni))
         finally:
             self.probers.discard(prober)
+        answered = await https if https else {}
+        facts, odd = _witnessed(facts, answered)
+        mixed = mixed or odd
         features: dict[str, Any] = {}
         if notes := [note for fact in facts for note in fact.told()]:
             features["notes"] = list(dict.fromkeys(notes))
@@ -76,7 +82,7 @@ class Run:
             why=why,
             connections=prober.connections,
             protocols={fact.version.label: fact.protocol for fact in facts},
-            https=await https if https else {},
+            https=answered,
             features=features,
         )
 
@@ -93,12 +99,12 @@ class Run:
 
 async def _explore(prober: Prober, name: str | None) -> tuple[tuple[VersionFacts, ...], str | None]:
     """What was found of each version, by age; and how the answers contradict each other."""
-    openings = [opening(version, name) for version in VERSIONS]
+    openings = [opening(version, name) for version in VERSIONS[:FIRST]]
     replies = await prober.open(openings, knocks(name))
     first = await asyncio.gather(
         *(
             prober.drive(explore_version(version, name), reply)
-            for version, reply in zip(VERSIONS, replies, strict=True)
+            for version, reply in zip_longest(VERSIONS, replies)
         )
     )
     facts = await _behind(prober, sorted(first, key=lambda fact: fact.version), name)
@@ -112,6 +118,28 @@ async def _explore(prober: Prober, name: str | None) -> tuple[tuple[VersionFacts
     )
     together = zip(facts, again, strict=True)
     return tuple(doubt.merged(before, after) for before, after in together), mixed
+
+
+def _witnessed(
+    facts: tuple[VersionFacts, ...], https: dict[str, Any]
+) -> tuple[tuple[VersionFacts, ...], str | None]:
+    """`facts` and how the HTTPS check contradicts them, if it does: what a whole handshake has
+    negotiated is offered, whatever a hello was told."""
+    label, suite = https.get("version"), https.get("suite")
+    if not isinstance(suite, str) or suite.startswith("0x"):
+        return facts, None
+    for at, fact in enumerate(facts):
+        found = fact.protocol
+        if fact.version.label != label or found.offered == "unknown" or suite in found.suites:
+            continue
+        if found.offered == "yes" and found.why:  # the list is not said to be whole
+            continue
+        odd = f"{label}: HTTPS negotiates {suite}, which was refused to a hello"
+        protocol = replace(
+            found, offered="yes", why=doubt.UNEQUAL, suites=(*found.suites, suite), order=None
+        )
+        return (*facts[:at], replace(fact, protocol=protocol), *facts[at + 1 :]), odd
+    return facts, None
 
 
 async def _behind(

@@ -115,7 +115,8 @@ class Prober:
     async def open(
         self, hellos: Sequence[Hello], knocks: Sequence[Hello]
     ) -> tuple[Reply | None, ...]:
-        """The first replies, all before any is settled: what is accepted serves as the control.
+        """The replies to the first few `hellos`, before any is settled: what is accepted serves
+        as the control. A server that has said nothing is asked no more than these at once.
 
         Where none of them says anything, `knocks` are tried for a while before the target is
         given up.

@@ -34,7 +34,7 @@ class Resolved:
 class Limits:
     """Bounds of a run. Times are seconds."""
 
-    at_once: int = 300  # connections of the whole run
+    at_once: int = 500  # connections of the whole run
     per_target: int = 6  # connections to one address
     connect: float = 5.0
     read: float = 5.0
