@@ -254,7 +254,7 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
             and suite.key_exchange in ("TLS13", "ECDHE", "RSA")
             and suite.authentication in ("TLS13", "ECDSA", "RSA")
         )
-        # 23 suites at most: the hello stays below the 256 bytes from which on some stumble.
+        # So few that the hello stays below the 256 bytes from which on some servers stumble.
         return Hello(version, suites, usual, server_name, extensions="few", **more)
 
     return (
