@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.servers import nginx
 from tests.servers.catalogue import ALL
+from tests.servers.process import ADDRESS
+from tlscheck.core.model import Endpoint, EndpointReport
+from tlscheck.io import tcp
+from tlscheck.scan import Resolved, World, scan
 
 TLSCHECK = (sys.executable, "-m", "tlscheck")
 
@@ -50,3 +58,24 @@ def test_the_report_says_exactly_what_was_configured(name: str, start: Any, tmp_
             assert set(found["groups"]) == set(expected.groups), label
     if name == "nginx-twelve":
         assert target["connections"] <= 40
+
+
+REPEATS = 100
+
+
+def test_a_hundred_scans_of_an_unchanged_server_are_identical(tmp_path: Path) -> None:
+    async def resolve(endpoint: Endpoint) -> Resolved:
+        return Resolved((endpoint.host,), pinned=True)
+
+    async def once(port: int) -> EndpointReport:
+        endpoint = Endpoint("one", "sts", "custom", "-", "standard", ADDRESS, port)
+        world = World(resolve, tcp.exchange, time.monotonic, os.urandom)
+        (report,), complete = await scan([endpoint], world, asyncio.Event())
+        assert complete
+        return report
+
+    with nginx.modern(tmp_path) as server:
+        first = asyncio.run(once(server.port))
+        assert first.targets[0].protocols["TLSv1.2"].offered == "yes"
+        for _ in range(REPEATS):
+            assert asyncio.run(once(server.port)) == first

@@ -50,6 +50,7 @@ EXACT: dict[str, dict[str, Any]] = {
     "30 % reset": {"resets": 0.3},
     "5 % silent": {"silent": 0.05},
     "30 % silent": {"silent": 0.3},
+    "30 % refused a connection": {"away": 0.3},
     "20 connections a second": {"rate": 20.0},
     "banned for 5 s": {"ban_after": 15, "ban_for": 5.0},
     "refuses by closing": {"refusal": Hangup("closed")},

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from tests.core.test_explore import Profile, answer
 from tlscheck.core.explore import Refused
 from tlscheck.core.model import Endpoint, EndpointReport, Target
-from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked
+from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked, Unreachable
 from tlscheck.scan import Limits, Resolved, World, scan
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Server:
     seed: int = 0
     resets: float = 0.0
     silent: float = 0.0
+    away: float = 0.0  # no connection comes about
     rate: float | None = None  # connections a second; more are reset
     ban_after: int | None = None  # connections
     ban_for: float = float("inf")
@@ -93,6 +94,8 @@ class Server:
         await asyncio.sleep(ROUND_TRIP)
         if self._shut_out(now) or self._too_fast(now) or self._chance.random() < self.resets:
             return Hangup("reset")
+        if self._chance.random() < self.away:
+            return Unreachable("connection refused")
         if self._chance.random() < self.silent:
             await asyncio.sleep(wait)
             return Silent("read")

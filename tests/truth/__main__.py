@@ -52,16 +52,17 @@ def main() -> int:
                 f"{done.memory / 1e6:.0f} MB",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
-        print(_table(faults, runs, options.deadline))
+        second = _second(servers, faults, options) if options.sslyze else []
+        print(_table(faults, runs, options.deadline, second))
         print()
         print(_sums(faults, runs, scans))
         if beside:
             right = sum(not o.false and not o.missed for o in companions)
             print(f"- healthy servers beside a hostile one: {right} of {len(companions)} right")
+        if second:
+            false, open_ = sum(len(o.false) for o in second), sum(o.undecided for o in second)
+            print(f"- sslyze, one seed: {false} false, {open_} pairs inconclusive")
         print(_details([*runs, companions]))
-        if options.sslyze:
-            servers.again(options.first)
-            print(_second(servers, faults, options.limit))
     return 1 if any(o.false for run in runs for o in run) else 0
 
 
@@ -116,11 +117,17 @@ def _held(fault: Fault, mine: Sequence[Outcome]) -> int:
     return 0 if spare else sum(not o.false and not o.missed for o in mine)
 
 
-def _table(faults: Sequence[Fault], runs: Sequence[Sequence[Outcome]], deadline: float) -> str:
+def _table(
+    faults: Sequence[Fault],
+    runs: Sequence[Sequence[Outcome]],
+    deadline: float,
+    second: Sequence[Outcome],
+) -> str:
+    """A row a fault: the sums over all seeds, and beside them what sslyze said with one of them."""
     lines = [
         "| fault | must conclude | pairs | false | inconclusive | as expected | most s "
-        "| connections |",
-        "|---|---|--:|--:|--:|--:|--:|--:|",
+        "| connections |" + (" sslyze false | sslyze inconclusive |" if second else ""),
+        "|---|---|--:|--:|--:|--:|--:|--:|" + ("--:|--:|" if second else ""),
     ]
     for at, fault in enumerate(faults):
         mine = _of(runs, at)
@@ -131,6 +138,7 @@ def _table(faults: Sequence[Fault], runs: Sequence[Sequence[Outcome]], deadline:
             f"| {sum(len(o.false) for o in mine)} | {sum(o.undecided for o in mine)} "
             f"| {_held(fault, mine)}/{len(mine)} | {slowest:.1f}{late} "
             f"| {sum(o.connections for o in mine) // len(mine)} |"
+            + (f" {len(second[at].false)} | {second[at].undecided} |" if second else "")
         )
     return "\n".join(lines)
 
@@ -181,26 +189,13 @@ def _counted(found: Sequence[tuple[str, str]]) -> list[str]:
     return lines
 
 
-def _second(servers: process.Faults, faults: Sequence[Fault], limit: float) -> str:
-    report, seconds = theirs.ask(servers, faults, limit)
-    lines = [
-        "",
-        "sslyze, one seed:",
-        "",
-        "| fault | false | inconclusive | s |",
-        "|---|--:|--:|--:|",
-    ]
-    false = 0
-    details: list[tuple[str, str]] = []
-    for fault in faults:
-        outcome = judge(fault, servers.addresses[fault.name], report)
-        wrong = outcome.false
-        false += len(wrong)
-        lines.append(
-            f"| {fault.name} | {len(wrong)} | {outcome.undecided} | {seconds[fault.name]:.0f} |"
-        )
-        details += [(fault.name, text) for text in wrong]
-    return "\n".join([*lines, "", f"sslyze: {false} false in all", "", *_counted(details)])
+def _second(
+    servers: process.Faults, faults: Sequence[Fault], options: argparse.Namespace
+) -> list[Outcome]:
+    """What sslyze says of the same servers, with the first seed."""
+    servers.again(options.first)
+    report, _ = theirs.ask(servers, faults, options.limit)
+    return [judge(fault, servers.addresses[fault.name], report) for fault in faults]
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def agreed(log: Log) -> bool:
 
 def contradiction(log: Log) -> str | None:
     """The first two answers that one server cannot both have given, in words; else `None`."""
-    for (one, first), (other, second) in combinations(log, 2):
+    for (one, first), (other, second) in combinations(dict.fromkeys(log), 2):
         if why := _clash(one, first, other, second) or _clash(other, second, one, first):
             return why
     return None

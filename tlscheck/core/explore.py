@@ -233,6 +233,11 @@ def opening(version: Version, server_name: str | None) -> Hello:
     return Hello(version, registry.suites_of(version), groups, server_name)
 
 
+_KNOWN_CIPHERS = (
+    "AES_128_GCM", "AES_256_GCM", "CHACHA20_POLY1305", "AES_128_CBC", "AES_256_CBC", "3DES_EDE_CBC",
+)  # fmt: skip
+
+
 def knocks(server_name: str | None) -> tuple[Hello, ...]:
     """Hellos that hardly any server stumbles over: few suites, few extensions, nothing new.
 
@@ -241,13 +246,16 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
     usual = tuple(registry.GROUP_BY_NAME[name] for name in ("x25519", "secp256r1", "secp384r1"))
 
     def plain(version: Version, **more: bool) -> Hello:
-        table = registry.suites()
+        every = (registry.suites()[code] for code in registry.suites_of(version))
         suites = tuple(
-            code
-            for code in registry.suites_of(version)
-            if table[code].authentication in ("RSA", "ECDSA", "TLS13") and table[code].bits >= 112
+            suite.code
+            for suite in every
+            if suite.cipher in _KNOWN_CIPHERS
+            and suite.key_exchange in ("TLS13", "ECDHE", "RSA")
+            and suite.authentication in ("TLS13", "ECDSA", "RSA")
         )
-        return Hello(version, suites[:32], usual, server_name, extensions="few", **more)
+        # So few that the hello stays below the 256 bytes from which on some servers stumble.
+        return Hello(version, suites, usual, server_name, extensions="few", **more)
 
     return (
         plain(Version.TLSv1_2),

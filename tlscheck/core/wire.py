@@ -245,7 +245,7 @@ def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
             out.uint(1, 0)
     if hello.version >= Version.TLSv1_2:
         with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
-            out.uint(2, *_schemes(modern))
+            out.uint(2, *(_schemes(modern) if hello.extensions == "all" else _USUAL_SCHEMES))
     if not modern and hello.extensions == "all":
         with out.extension(22):  # encrypt_then_mac: RFC 7366, section 2
             pass
@@ -255,7 +255,8 @@ def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
         with out.extension(43), out.prefixed(1):  # supported_versions: RFC 8446, 4.2.1
             out.uint(2, hello.version)
         with out.extension(51), out.prefixed(2):  # key_share: RFC 8446, section 4.2.8
-            for group in hello.groups if hello.shares else ():
+            sent = hello.groups if hello.extensions == "all" else hello.groups[:1]
+            for group in sent if hello.shares else ():
                 if share := _SHARES.get(group):
                     out.uint(2, group)
                     with out.prefixed(2):
@@ -272,6 +273,12 @@ def _schemes(modern: bool) -> tuple[int, ...]:
         return registry.SIGNATURE_SCHEMES
     return tuple(s for s in registry.SIGNATURE_SCHEMES if s & 0xFF != 2 and s >> 8 != 3)
 
+
+# ECDSA, EdDSA, RSA-PSS and RSA, the strong first: what a short hello does with.
+_USUAL_SCHEMES = (
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806,
+    0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
+)  # fmt: skip
 
 # Valid public values that need no computation: u = 9, the base point of X25519 (RFC 7748), and
 # the base point of P-256 (FIPS 186-4, D.1.2.3). No secret is ever derived from them.

@@ -43,6 +43,7 @@ KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server t
 SLOW = 10.0  # seconds to wait for a first answer, in the end
 TRIES_SILENT = 3  # with the usual patience, then as many at once with the longest
 TRIES_OTHER = 4  # for what is neither an answer, nor a hang-up, nor silence
+TRIES_AWAY = 12  # for no connection, to a server that has answered before
 TRIES_BLIND = 5  # for hang-ups where nothing was ever accepted
 OWN_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)  # seconds to wait out a fault of this machine
 MOST_TRIES = 20  # for a hang-up that may be chance
@@ -59,12 +60,13 @@ class _Seen:
     hangups: int = 0
     silences: int = 0
     others: int = 0
+    unreached: int = 0  # no connection came about
     failures: int = 0  # an alert after the ServerHello
     witnesses: int = 0  # control hellos answered in between
 
     @property
     def times(self) -> int:
-        return self.hangups + self.silences + self.others + self.failures
+        return self.hangups + self.silences + self.others + self.unreached + self.failures
 
 
 class Prober:
@@ -305,7 +307,9 @@ class Prober:
                     seen.hangups += 1
                 case Silent() | Picked(ended=Silent()):
                     seen.silences += 1
-                case Garbage() | Unreachable() | OwnFault() | Picked():
+                case Unreachable():
+                    seen.unreached += 1
+                case Garbage() | OwnFault() | Picked():
                     seen.others += 1
             if decided := await self._decided(hello, reply, seen):
                 return decided
@@ -336,7 +340,8 @@ class Prober:
             if isinstance(reply, Picked) and isinstance(reply.ended, Hangup | Alert):
                 return reply
             return self._unknown(reply, seen)
-        if seen.others >= TRIES_OTHER or seen.times >= MOST_TIMES:
+        away = seen.unreached >= (TRIES_AWAY if self._control else TRIES_OTHER)
+        if away or seen.others >= TRIES_OTHER or seen.times >= MOST_TIMES:
             return self._unknown(reply, seen)
         if seen.hangups and self._late and self._control:  # one by one would take too long
             return await self._wait_long(hello, reply, seen)
@@ -362,7 +367,7 @@ class Prober:
         if self._lost:
             await asyncio.wait((self._lost,))
             # What came meanwhile says nothing of this hello.
-            seen.hangups = seen.witnesses = seen.silences = seen.others = 0
+            seen.hangups = seen.witnesses = seen.silences = seen.others = seen.unreached = 0
 
     async def _find_again(self, last: Reply) -> None:
         """This server has stopped answering: nothing is asked but whether it does so again."""
