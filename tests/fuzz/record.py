@@ -2,7 +2,7 @@
 
 Starts each server of `tests/servers/catalogue.py` on loopback, asks it a few hellos of every
 version, and keeps the bytes of its first flights. Run it when the hellos change; tests read the
-files alone.
+files alone. It also makes the certificates that are mutated.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tlscheck.core.explore import opening
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import RANDOM_BYTES, Hello, encode
 
+from . import samples
 from .corpus import DIRECTORY, Flow, write
 
 QUIET = 0.4  # seconds without a byte: the first flight has come
@@ -69,7 +70,9 @@ def main() -> int:
                         flows.setdefault(kept, Flow(name, version, said))
         write(name, list(flows.values()))
         print(f"{name}: {len(flows)} flows, {sum(len(f.data) for f in flows.values())} bytes")
-    print(f"in {DIRECTORY}")
+    for name, der in samples.make().items():
+        (DIRECTORY / f"{name}.der").write_bytes(der)
+    print(f"in {DIRECTORY}, with {len(samples.KEYS) + 2} certificates")
     return 0
 
 

@@ -19,6 +19,7 @@ from cryptography.x509.oid import (
     ObjectIdentifier,
 )
 
+from .corpus import DIRECTORY
 from .mutate import header
 
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -179,10 +180,16 @@ def _key(kind: str) -> Any:
     return KEYS[kind]()
 
 
+def make() -> dict[str, bytes]:
+    """One leaf of each kind of key, an authority, and one without extensions."""
+    return {
+        **{kind: build(kind) for kind in KEYS},
+        "authority": build("p256", extensions=_extensions(False)),
+        "bare": build("p256", extensions=[]),
+    }
+
+
 @cache
 def certificates() -> dict[str, bytes]:
-    """One leaf of each kind of key, and two authorities."""
-    found = {kind: build(kind) for kind in KEYS}
-    found["authority"] = build("p256", extensions=_extensions(False))
-    found["bare"] = build("p256", extensions=[])
-    return found
+    """What `make` made once: keys are chance, and a seed must give the same mutation again."""
+    return {path.stem: path.read_bytes() for path in sorted(DIRECTORY.glob("*.der"))}
