@@ -8,8 +8,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -88,6 +90,16 @@ def test_a_good_certificate_is_read_whole(kind: str) -> None:
     }
     assert oracle.contradictions(data, found) == []
     assert not any("example/" in text and "http" in text for text in _strings(found))
+
+
+@pytest.mark.filterwarnings("ignore:.*serial number")
+def test_every_root_that_browsers_trust_is_read_whole() -> None:
+    for whole in x509.load_pem_x509_certificates(Path(certifi.where()).read_bytes()):
+        data = whole.public_bytes(Encoding.DER)
+        found = read(data)
+        assert found["problems"] == {}
+        assert oracle.contradictions(data, found) == []
+        assert found["key"]["bits"] and found["signature"]["name"] and found["signature"]["hash"]
 
 
 def _strings(value: Any) -> list[str]:

@@ -38,7 +38,8 @@ def read(der: bytes) -> dict[str, Any]:
     """What one DER certificate says (RFC 5280, section 4.1), ready for JSON. Never raises.
 
     A field that cannot be read is absent, and `problems` has one short reason under its name; so
-    has a list that is not whole. `problems["certificate"]` is about the frame around the fields.
+    has a list that is not whole. `problems["certificate"]` is about the frame around the fields; of
+    more than `MOST_BYTES` nothing is read. Work and memory are linear in the size.
     An extension that is not there gives the value in brackets. Strings are as the certificate has
     them, cut at `MOST_TEXT` characters: clean them before they are shown.
 
@@ -47,7 +48,8 @@ def read(der: bytes) -> dict[str, Any]:
     - `serial`: hex, cut at `MOST_SERIAL` bytes; below zero with a minus
     - `signature`: `oid`, `name` and `hash` (both `None` where there is none)
     - `issuer`, `subject`: RFC 4514 strings; a value that is no text is `#` and its hex
-    - `issuer_der`, `subject_der`: hex of what was sent, only where the string cannot be had
+    - `issuer_der`, `subject_der`: hex of what was sent, at most `MOST_TEXT` bytes of it, and only
+      where the string cannot be had
     - `common_names`: those of the subject
     - `not_before`, `not_after`: UTC, RFC 3339
     - `key`: `type` (or its OID), `bits`, for EC the `curve` (its TLS group name, else its OID)
