@@ -48,9 +48,14 @@ def codec(seed: int) -> list[str]:
     return []
 
 
+def explorations(seed: int) -> list[str]:
+    return [why for nth in range(STEP) for why in hold.explored(seed * STEP + nth)]
+
+
 PARTS: dict[str, Callable[[int], list[str]]] = {
     "certificates": certificates,
     "codec": codec,
+    "explorations": explorations,
     "scan": hold.scan_of,
 }
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import jsonschema
 
+from tests.core.test_explore import run
 from tests.scan.virtual import scanned
-from tlscheck.core import registry
+from tlscheck.core import explore, registry
 from tlscheck.core.model import EndpointReport, PolicyUse, Protocol, Report, Run, Tool
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import (
@@ -41,7 +42,7 @@ from . import corpus, mutate, oracle
 
 # Faults of the scanner that are known and open, by the first word of what `scan` says: each has a
 # reproducer in `test_open.py`. To be emptied as they are mended.
-OPEN = ("budget", "yes without a suite", "strange groups")
+OPEN = ("budget", "yes without a suite", "strange groups", "no without knowing")
 
 CAUSES = (Hangup("closed"), Hangup("reset"), Silent("read"))
 CERTIFICATE_SECONDS = 0.2  # of processor time
@@ -197,6 +198,62 @@ def _report(endpoint: EndpointReport) -> Report:
 @cache
 def _validator() -> jsonschema.protocols.Validator:
     return jsonschema.Draft202012Validator(store.schema())
+
+
+def explored(seed: int) -> list[str]:
+    """What an exploration of one version breaks of this, by answers that this seed makes: it comes
+    to an end, and what it says was answered."""
+    chance = Random(seed)
+    version = chance.choice(list(Version))
+    known: dict[Hello, explore.Answer] = {}
+    said: list[tuple[Hello, explore.Answer]] = []
+    # Mostly picks, so that it goes on; or mostly refusals.
+    weights = chance.choice(((8, 1, 1, 1), (1, 4, 1, 1), (4, 4, 1, 1), (20, 2, 1, 0)))
+
+    def answer(hello: Hello) -> explore.Answer:
+        if hello not in known:
+            known[hello] = _any_answer(hello, chance, weights)
+        said.append((hello, known[hello]))
+        return known[hello]
+
+    fact, asked = run(explore.explore_version(version, "a.example"), answer)
+    assert isinstance(fact, explore.VersionFacts)
+    protocol = fact.protocol
+    replies: list[Reply] = [a for _, a in said if isinstance(a, Picked | Ssl2Picked)]
+    refused = any(isinstance(a, explore.Refused) for _, a in said)
+    broken = [*_unsaid(version, protocol, [*replies, *([Alert(40)] if refused else [])])]
+    opened = said[0][1]
+    taken = isinstance(opened, Picked) and opened.version == version
+    # What was asked of failing suites alone was about their order.
+    unknown = [
+        hello
+        for hello, a in said
+        if isinstance(a, explore.Unknown) and set(hello.suites) - set(fact.unusable)
+    ]
+    if protocol.offered == "no" and taken and unknown:
+        broken.append("no without knowing")
+    if set(protocol.suites) & {registry.suite_name(code) for code in fact.unusable}:
+        broken.append("both usable and not")
+    if len(asked) > 2000:
+        broken.append("endless")
+    return [f"{kind}: {fact}" for kind in broken]
+
+
+def _any_answer(hello: Hello, chance: Random, weights: tuple[int, ...]) -> explore.Answer:
+    match chance.choices(("pick", "refuse", "unknown", "other"), weights)[0]:
+        case "pick":
+            end = Alert(80) if chance.random() < 0.2 else None
+            suite = chance.choice(hello.suites) & 0xFFFF
+            group = chance.choice(hello.groups) if hello.groups else None
+            return Picked(int(hello.version), suite, group, ended=end)
+        case "refuse":
+            plain, old = chance.random() < 0.7, chance.random() < 0.2
+            return explore.Refused("alert handshake_failure", plain, old)
+        case "unknown":
+            return explore.Unknown("read time-out", asked=chance.random() < 0.5)
+        case _:
+            reply = any_reply(hello, chance)
+            return reply if isinstance(reply, Picked | Ssl2Picked) else explore.Unknown(str(reply))
 
 
 def new(broken: Sequence[str]) -> list[str]:

@@ -12,9 +12,9 @@ from tests.core.test_explore import run
 from tests.core.test_wire import message, record, server_hello
 from tests.scan.virtual import scanned
 from tlscheck.core import registry
-from tlscheck.core.explore import Answer, Refused, VersionFacts, explore_version
+from tlscheck.core.explore import Answer, Refused, Unknown, VersionFacts, explore_version
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hangup, Hello, Picked, Reply
+from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply
 from tlscheck.scan import Limits
 
 from . import hold
@@ -46,6 +46,35 @@ def test_a_version_of_which_every_suite_is_failed_on_is_not_offered() -> None:
     fact, _ = run(explore_version(Version.TLSv1_1, None), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.offered != "yes" and fact.unusable == (0x2F,)
+
+
+@pytest.mark.xfail(strict=True, reason="explore._suites drops what the last list found unusable")
+def test_a_suite_that_fails_when_it_is_asked_for_alone_is_not_forgotten() -> None:
+    """A short list brings out a suite, which is then picked once more, and failed on."""
+
+    def reply(hello: Hello) -> Answer:
+        if len(hello.suites) > 90 or 0x2F not in hello.suites:
+            return Refused("alert handshake_failure")
+        end = Alert(80) if hello.suites == (0x2F,) else None
+        return Picked(0x0302, 0x2F, ended=end)
+
+    fact, _ = run(explore_version(Version.TLSv1_1, None), reply)
+    assert isinstance(fact, VersionFacts)
+    assert fact.unusable == (0x2F,) and fact.protocol.why
+
+
+@pytest.mark.xfail(strict=True, reason="explore._facts does not ask why the list ended")
+def test_a_version_is_not_refused_by_a_server_that_falls_silent() -> None:
+    """One suite is picked and failed on; what is asked next is never answered."""
+
+    def reply(hello: Hello) -> Answer:
+        if 0xC02F in hello.suites:
+            return Picked(0x0303, 0xC02F, P256, ended=Alert(80))
+        return Unknown("read time-out (6 times)", asked=True)
+
+    fact, _ = run(explore_version(Version.TLSv1_2, None), reply)
+    assert isinstance(fact, VersionFacts)
+    assert fact.protocol.offered == "unknown"
 
 
 @pytest.mark.xfail(strict=True, reason="explore._curves asks no pick for its version or its end")

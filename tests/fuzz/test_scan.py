@@ -35,6 +35,12 @@ def test_a_hostile_server_is_scanned_within_bounds_and_nothing_is_made_up(ten: i
         assert hold.new(hold.scan_of(seed)) == [], f"seed {seed}"
 
 
+@pytest.mark.parametrize("hundred", range(20))
+def test_an_exploration_ends_and_makes_nothing_up(hundred: int) -> None:
+    for seed in range(hundred * 100, hundred * 100 + 100):
+        assert hold.new(hold.explored(seed)) == [], f"seed {seed}"
+
+
 endings = st.one_of(
     st.none(),
     st.integers(0, 255).map(Alert),
