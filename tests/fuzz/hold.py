@@ -228,7 +228,8 @@ def explored(seed: int) -> list[str]:
     unknown = [
         hello
         for hello, a in said
-        if isinstance(a, explore.Unknown) and set(hello.suites) - set(fact.unusable)
+        if isinstance(a, explore.Unknown)
+        and set(hello.suites) - set(fact.unusable) - set(explore._LEADERS)
     ]
     if protocol.offered == "no" and taken and unknown:
         broken.append("no without knowing")
