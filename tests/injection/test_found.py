@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from unittest import mock
 
+import pytest
+
+from tests.injection import samples
+from tests.injection.sinks import ascii_json, complaint, plain, planted, run
 from tlscheck.render import clean
 
 
@@ -13,3 +19,16 @@ def test_a_word_of_any_length_is_broken_in_one_go() -> None:
         lines = clean.wrap(word, 80)
     assert "".join(lines) == word and {len(line) for line in lines} == {80}
     assert looked.call_count < 5 * len(word)
+
+
+FEATURES = ("endpoints", 0, "targets", 0, "features")
+
+
+@pytest.mark.parametrize("notes", [None, 7, True, "a note", {"a": 1}, [None, ["a"]]])
+def test_notes_that_are_no_list_are_shown_as_they_are(notes: object, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(planted(samples.report(), (*FEATURES, "notes"), notes)))
+    said = run("show", str(path))
+    assert said.status == 0, said.err
+    assert plain(said.out, 80).count("a note") == (1 + (notes == "a note"))
+    assert ascii_json(run("show", str(path), "--format", "json").out)
