@@ -32,3 +32,16 @@ def test_notes_that_are_no_list_are_shown_as_they_are(notes: object, tmp_path: P
     assert said.status == 0, said.err
     assert plain(said.out, 80).count("a note") == (1 + (notes == "a note"))
     assert ascii_json(run("show", str(path), "--format", "json").out)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("NaN", "not JSON"), ("-Infinity", "not JSON"), ("1e999", "not JSON"),
+     ("[" * 600 + "]" * 600, "nested"), ("[" * 99_000 + "]" * 99_000, "not JSON")],
+)  # fmt: skip
+def test_what_could_not_be_written_again_is_not_read(value: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    text = json.dumps(planted(samples.report(), (*FEATURES, "alpn"), "@@"))
+    path.write_text(text.replace('"@@"', value))
+    for form in ("table", "json"):
+        assert says in complaint(run("show", str(path), "--format", form))
