@@ -9,7 +9,8 @@ from unittest import mock
 import pytest
 
 from tests.injection import samples
-from tests.injection.sinks import ascii_json, complaint, plain, planted, run
+from tests.injection.sinks import SOUND, ascii_json, complaint, plain, planted, run
+from tlscheck.cli import app
 from tlscheck.render import clean
 
 
@@ -45,3 +46,44 @@ def test_what_could_not_be_written_again_is_not_read(value: str, says: str, tmp_
     path.write_text(text.replace('"@@"', value))
     for form in ("table", "json"):
         assert says in complaint(run("show", str(path), "--format", form))
+
+
+ESCAPES = "\x1b[31m\x9b2J\u202e\r"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("scan", ESCAPES), ("scan", f"--{ESCAPES}"), (ESCAPES,), ("show", "--format", ESCAPES, "x"),
+     ("scan", "--deadline", ESCAPES), ("policies", ESCAPES), ("explain", "a", ESCAPES)],
+)  # fmt: skip
+def test_wrong_usage_is_one_line_and_repeats_nothing_raw(arguments: tuple[str, ...]) -> None:
+    said = run(*arguments, terminal=True)
+    assert "--help" in complaint(said) or "--deadline" in complaint(said)
+
+
+def test_the_name_we_are_started_by_is_not_repeated() -> None:
+    with mock.patch("click.core._detect_program_name", return_value=ESCAPES):
+        for arguments in ((), ("--help",), ("scan", "--help"), ("--version",)):
+            said = run(*arguments, terminal=True)
+            assert said.status in SOUND and plain(said.out + said.err)
+
+
+def test_a_message_is_bounded_whatever_it_quotes() -> None:
+    for text in ("x" * 100_000, "漢" * 30_000, "\x1b" * 100_000):
+        complaint(run("explain", text))
+        complaint(run("scan", "--policy", text))
+
+
+def test_a_bug_is_told_without_what_it_would_do_to_the_terminal() -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise RuntimeError(f"first{ESCAPES}\nsecond")
+
+    with mock.patch.object(app.app, "main", bug):
+        said = run("scan", terminal=True)
+    assert said.status == 70
+    assert plain(said.err).endswith("please report it with the lines above\n")
+
+
+def test_interrupted_at_a_question_is_a_signal_and_no_failed_rule() -> None:
+    with mock.patch.object(app.app, "invoke", side_effect=KeyboardInterrupt):
+        assert run("endpoints", "refresh").status == 130

@@ -6,16 +6,29 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+import click
+
 from tlscheck.io import store
-from tlscheck.render.clean import clean
+from tlscheck.render.clean import clean, cut_middle
 
 USAGE, UNWRITABLE = 2, 5
+MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
     """One line on stderr, cleaned of whatever could play with the terminal, then the end."""
-    print(f"tlscheck: {clean(message)}", file=sys.stderr)
+    print(f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def complain(fault: click.ClickException) -> NoReturn:
+    """Wrong usage, as one line too; click itself would repeat the arguments as they came."""
+    context = fault.ctx if isinstance(fault, click.UsageError) else None
+    if context and fault.format_message() == context.get_help():  # nothing was asked for
+        fault.show()
+        raise SystemExit(fault.exit_code)
+    hint = f"; see '{context.command_path} --help'" if context else ""
+    fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
 
 
 def deliver(text: str, path: Path | None) -> None:
