@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from tests.cli.program import TLSCHECK
 from tests.injection import samples
 from tests.injection.sinks import SOUND, ascii_json, complaint, plain, planted, run
 from tlscheck.cli import app
@@ -87,3 +90,30 @@ def test_a_bug_is_told_without_what_it_would_do_to_the_terminal() -> None:
 def test_interrupted_at_a_question_is_a_signal_and_no_failed_rule() -> None:
     with mock.patch.object(app.app, "invoke", side_effect=KeyboardInterrupt):
         assert run("endpoints", "refresh").status == 130
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_locale_with_few_letters_is_no_bug(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    place = ("endpoints", 0, "host")
+    path.write_text(json.dumps(planted(samples.report(), place, "漢\x9b" * 30)))
+    done = subprocess.run(
+        [*TLSCHECK, "show", path], capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stderr == b""
+    assert not set(done.stdout) & {*range(10), *range(11, 32), 127} and b"\\x9b" in done.stdout
+    assert encoding == "utf-8" or done.stdout.isascii()
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_who_stops_reading_is_no_failed_rule(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(samples.report()))
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        [*TLSCHECK, "show", path, "--format", form], stdout=theirs, stderr=subprocess.PIPE
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -7,7 +7,6 @@ inconclusive · 4 another run holds the lock · 5 output could not be written ·
 
 from __future__ import annotations
 
-import os
 import sys
 
 BUG = 70
@@ -27,9 +26,6 @@ def main() -> None:
         complain(fault)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
-        sys.exit(0)
     except Exception:
         import traceback
 

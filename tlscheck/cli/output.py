@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -32,16 +34,21 @@ def complain(fault: click.ClickException) -> NoReturn:
 
 
 def deliver(text: str, path: Path | None) -> None:
-    """Results to `path`, or to stdout. Exits with 5 where that is not possible."""
+    """Results to `path`, or to stdout. Exits with 5 where that is not possible.
+
+    Who has stopped reading stdout changes nothing, least of all the exit status.
+    """
     try:
         if path is not None:
             store.write(path, text)
         else:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have few letters
+                sys.stdout.reconfigure(errors="backslashreplace")
             sys.stdout.write(text)
             sys.stdout.flush()
     except store.CannotWrite as fault:
         fail(str(fault), UNWRITABLE)
     except BrokenPipeError:
-        raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as fault:
         fail(f"cannot write to standard output: {fault.strerror or fault}", UNWRITABLE)
