@@ -117,3 +117,13 @@ def test_who_stops_reading_is_no_failed_rule(form: str, tmp_path: Path) -> None:
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["a.example:" + "1" * 5000, "a.example:65536", "a.example:0", "a.example:" + "0" * 5000, "[::1]:" + "9" * 99,
+     f"a.example@fe80::1%{ESCAPES}", "a.example@fe80::1%\udc9b", "fe80::1%\udc9b", "[fe80::1%x]:443",
+     f"[fe80::1%{ESCAPES}]", f"a.example@{ESCAPES}", f"{ESCAPES}:443", "::1%\udcff"],
+)  # fmt: skip
+def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
+    complaint(run("scan", "--endpoint", endpoint))
