@@ -42,15 +42,20 @@ class _Stream(io.TextIOWrapper):
         return self._terminal
 
 
-def run(*arguments: str, terminal: bool = False, **environment: str) -> Said:
-    """`tlscheck ARGUMENTS`, by its own entry point."""
+def run(
+    *arguments: str, terminal: bool = False, answer: str | None = None, **environment: str
+) -> Said:
+    """`tlscheck ARGUMENTS`, by its own entry point; `answer` is typed on a terminal of its own."""
+    stdin = _Stream("strict", answer is not None)
+    stdin.bytes.write((answer or "").encode())
+    stdin.bytes.seek(0)
     out, err = _Stream("strict", terminal), _Stream("backslashreplace", terminal)
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, {"TERM": "xterm", **environment}))
         if "NO_COLOR" not in environment:
             os.environ.pop("NO_COLOR", None)
         stack.enter_context(mock.patch.object(sys, "argv", ["tlscheck", *arguments]))
-        stack.enter_context(mock.patch.object(sys, "stdin", io.StringIO()))
+        stack.enter_context(mock.patch.object(sys, "stdin", stdin))
         stack.enter_context(mock.patch.object(sys, "stdout", out))
         stack.enter_context(mock.patch.object(sys, "stderr", err))
         status: Any = 0

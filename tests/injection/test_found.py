@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from unittest import mock
@@ -12,8 +13,11 @@ import pytest
 
 from tests.cli.program import TLSCHECK
 from tests.injection import samples
+from tests.injection.payloads import TOGETHER, file_names
 from tests.injection.sinks import SOUND, ascii_json, complaint, plain, planted, run
+from tests.injection.stand_ins import no_lab
 from tlscheck.cli import app
+from tlscheck.io import policies, refresh
 from tlscheck.render import clean
 
 
@@ -121,9 +125,45 @@ def test_who_stops_reading_is_no_failed_rule(form: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "endpoint",
-    ["a.example:" + "1" * 5000, "a.example:65536", "a.example:0", "a.example:" + "0" * 5000, "[::1]:" + "9" * 99,
-     f"a.example@fe80::1%{ESCAPES}", "a.example@fe80::1%\udc9b", "fe80::1%\udc9b", "[fe80::1%x]:443",
-     f"[fe80::1%{ESCAPES}]", f"a.example@{ESCAPES}", f"{ESCAPES}:443", "::1%\udcff"],
-)  # fmt: skip
+    [
+        *(f"a.example:{port}" for port in ("1" * 5000, "0" * 5000, 65536, 0, "²", "+1", "1_0")),
+        *("fe80::1%\udc9b", "[fe80::1%x]:443", "[::1]:" + "9" * 99, "::1%\udcff", "a@::1%\udcff"),
+        *(f"a@fe80::1%{ESCAPES}", f"[fe80::1%{ESCAPES}]", f"a@{ESCAPES}", f"{ESCAPES}:443"),
+    ],
+)
 def test_an_endpoint_that_is_none_is_refused(endpoint: str) -> None:
     complaint(run("scan", "--endpoint", endpoint))
+
+
+def test_where_the_lab_is_found_is_told_harmlessly(tmp_path: Path) -> None:
+    for name in (*file_names(), "; rm -rf $HOME", "two words", "$(id)`id`"):
+        with no_lab(tmp_path):
+            said = run("lab", "--directory", str(tmp_path / name), terminal=True)
+        assert said.status == 0 and said.err == b""
+        # Nothing but words: it is there to be pasted into a shell.
+        program, scan, *rest = shlex.split(plain(said.out).split("\n\n")[1])
+        assert (program, scan, len(rest)) == ("tlscheck", "scan", 4)
+
+
+def test_a_question_repeats_no_directory_raw(tmp_path: Path) -> None:
+    place = tmp_path / ESCAPES
+    place.mkdir()
+    (place / "a.toml").write_text('[source]\nname = "me"\n')
+    plan = refresh.Plan(f"1{ESCAPES}", (), (), (), (), 0)
+    with (
+        mock.patch.object(refresh, "plan", return_value=plan),
+        mock.patch.object(refresh.Plan, "empty", False),
+    ):
+        said = run("endpoints", "refresh", "--directory", str(place), terminal=True, answer="n\n")
+    assert said.status == 0 and "Write" in plain(said.err) and plain(said.out)
+
+
+def test_a_directory_that_cannot_be_is_refused() -> None:
+    complaint(run("endpoints", "refresh", "--directory", "x" * 5000))
+
+
+def test_the_list_of_policies_is_harmless(tmp_path: Path) -> None:
+    text = TOGETHER.encode("utf-8", "ignore").decode()
+    (tmp_path / "mine-1.toml").write_text(samples.toml(samples.policy() | {"title": text}))
+    with mock.patch.object(policies, "_DIRECTORY", tmp_path):
+        assert plain(run("policies", "list", terminal=True).out).startswith("mine-1\n    \\x1b")
