@@ -30,7 +30,7 @@ class Said:
     err: bytes
 
 
-class _Stream(io.TextIOWrapper):
+class Stream(io.TextIOWrapper):
     """A stream as Python opens it, that is or is not a terminal."""
 
     def __init__(self, errors: str, terminal: bool) -> None:
@@ -46,10 +46,10 @@ def run(
     *arguments: str, terminal: bool = False, answer: str | None = None, **environment: str
 ) -> Said:
     """`tlscheck ARGUMENTS`, by its own entry point; `answer` is typed on a terminal of its own."""
-    stdin = _Stream("strict", answer is not None)
+    stdin = Stream("strict", answer is not None)
     stdin.bytes.write((answer or "").encode())
     stdin.bytes.seek(0)
-    out, err = _Stream("strict", terminal), _Stream("backslashreplace", terminal)
+    out, err = Stream("strict", terminal), Stream("backslashreplace", terminal)
     with contextlib.ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, {"TERM": "xterm", **environment}))
         if "NO_COLOR" not in environment:

@@ -6,17 +6,19 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from unittest import mock
 
+import certifi
 import pytest
 
 from tests.cli.program import TLSCHECK
 from tests.injection import samples
 from tests.injection.payloads import TOGETHER, file_names
-from tests.injection.sinks import SOUND, ascii_json, complaint, plain, planted, run
-from tests.injection.stand_ins import no_lab
-from tlscheck.cli import app
+from tests.injection.sinks import SOUND, Stream, ascii_json, complaint, plain, planted, run
+from tests.injection.stand_ins import no_lab, no_scan
+from tlscheck.cli import app, scanning
 from tlscheck.io import policies, refresh
 from tlscheck.render import clean
 
@@ -167,3 +169,31 @@ def test_the_list_of_policies_is_harmless(tmp_path: Path) -> None:
     (tmp_path / "mine-1.toml").write_text(samples.toml(samples.policy() | {"title": text}))
     with mock.patch.object(policies, "_DIRECTORY", tmp_path):
         assert plain(run("policies", "list", terminal=True).out).startswith("mine-1\n    \\x1b")
+
+
+@pytest.mark.parametrize("size", ["²", "9" * 5000, "9" * 12, "-1", "0", ESCAPES, "1_0", "\udc9b"])
+def test_progress_does_not_take_the_environment_at_its_word(
+    size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = Stream("backslashreplace", terminal=True)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.setenv(name, size)
+    monkeypatch.setenv("TERM", "xterm")
+    progress = scanning._Progress(3)
+    with progress:
+        progress.update(1, 3, 40)
+    said = stderr.bytes.getvalue()
+    assert b"1/3" in said and len(said) < 5_000
+
+
+def test_no_secrets_of_connections_are_written_where_the_environment_says(
+    tmp_path: Path,
+) -> None:
+    secrets, bundle = tmp_path / "secrets", tmp_path / "ca.pem"
+    for text in ("", certifi.contents()):
+        bundle.write_text(text)
+        with no_scan(), mock.patch.dict(os.environ, {"SSLKEYLOGFILE": str(secrets)}):
+            said = run("scan", "--ca-bundle", str(bundle), "-o", str(tmp_path / "r.json"))
+        assert said.status == (1 if text else 2)
+        assert not secrets.exists()

@@ -176,7 +176,8 @@ def _check_bundle(path: Path | None) -> None:
     import ssl
 
     try:
-        ssl.create_default_context(cafile=str(path))
+        # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
         fail(f"--ca-bundle {path}: holds no certificate in PEM form")
     except OSError as fault:
