@@ -197,3 +197,20 @@ def test_no_secrets_of_connections_are_written_where_the_environment_says(
             said = run("scan", "--ca-bundle", str(bundle), "-o", str(tmp_path / "r.json"))
         assert said.status == (1 if text else 2)
         assert not secrets.exists()
+
+
+@pytest.mark.parametrize("text", ["漢" * 500, "漢字 " * 200, "x" * 9999, ESCAPES * 99])
+def test_a_policy_of_any_text_keeps_to_its_width(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    strings = ("title", "publisher", "version", "supersedes")
+    document = samples.policy() | dict.fromkeys(strings, text) | {"notes": [text]}
+    document["rule"][0] |= {"text": text, "id": "x" * 999}
+    document["rule"][0]["applies_to"] = {"services": [text, "b"]}
+    document["rule"][2]["params"] = {"ipv4_only": [text, "b"]}
+    path.write_text(samples.toml(document))
+    said = run("policies", "show", str(path))
+    assert said.status == 0, said.err
+    plain(said.out, 96)
+    said = run("explain", f"{path}/{'x' * 999}")
+    assert said.status == 0, said.err
+    plain(said.out, 96)
