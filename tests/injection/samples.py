@@ -116,8 +116,8 @@ assert set(ROW) == set(Endpoint.__dataclass_fields__) - {"alias_of"}
 
 def endpoints() -> dict[str, Any]:
     """An endpoint file with every field; the second row is an alias of the first."""
-    alias = {"id": "sts:mine:two:standard", "alias_of": ROW["id"], "tier": "alias"}
-    return copy.deepcopy({"source": SOURCE, "endpoint": [ROW, ROW | alias]})
+    alias = {"host": ROW["host"], "id": "two", "alias_of": ROW["id"], "tier": "alias"}
+    return copy.deepcopy({"source": SOURCE, "endpoint": [ROW, alias]})
 
 
 # --- policies
@@ -154,28 +154,26 @@ def policy() -> dict[str, Any]:
 _DATES = ("published",)
 
 
-def toml(tree: dict[str, Any], raw: bool = False) -> str:
-    """`tree` as TOML, all tables but the outermost inline; `raw` writes characters as they are."""
-    return "".join(f"{_key(k)} = {_value(k, v, raw)}\n" for k, v in tree.items())
+def toml(tree: dict[str, Any]) -> str:
+    """`tree` as TOML, all tables but the outermost inline."""
+    return "".join(f"{_key(k)} = {_value(k, v)}\n" for k, v in tree.items())
 
 
 def _key(text: str) -> str:
-    return text if text.isascii() and text.isalpha() else _string(text, False)
+    return text if text.isascii() and text.isalpha() else _string(text)
 
 
-def _value(key: str, value: Any, raw: bool) -> str:
+def _value(key: str, value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(k)} = {_value(k, v, raw)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(k)} = {_value(k, v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_value("", v, raw) for v in value) + "]"
+        return "[" + ", ".join(_value("", v) for v in value) + "]"
     if isinstance(value, str) and not (key in _DATES and value[:4].isdecimal()):
-        return _string(value, raw)
+        return _string(value)
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _string(text: str, raw: bool) -> str:
-    if raw:
-        return f'"{text}"'
+def _string(text: str) -> str:
     return '"' + "".join(_escape(c) for c in text) + '"'
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 from tests.injection import samples
 from tlscheck.cli import scanning
 from tlscheck.core.model import Report
+from tlscheck.io import refresh
 from tlscheck.lab import process
 
 
@@ -41,6 +41,9 @@ def no_lab(directory: Path) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def write(path: Path, document: object) -> Path:
-    path.write_text(json.dumps(document))
-    return path
+@contextmanager
+def no_refresh() -> Iterator[None]:
+    """The rule sets of botocore say what the files say."""
+    plan = refresh.Plan("botocore 0", (), (), (), (), 0)
+    with mock.patch.object(refresh, "plan", return_value=plan):
+        yield
