@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import certifi
@@ -17,9 +20,11 @@ from tests.cli.program import TLSCHECK
 from tests.injection import samples
 from tests.injection.payloads import TOGETHER, file_names
 from tests.injection.sinks import SOUND, Stream, ascii_json, complaint, plain, planted, run
+from tests.injection.speakers import Authority, Site, Speakers
 from tests.injection.stand_ins import no_lab, no_scan
 from tlscheck.cli import app, scanning
-from tlscheck.io import policies, refresh
+from tlscheck.core.model import Endpoint, Target
+from tlscheck.io import https, policies, refresh
 from tlscheck.render import clean
 
 
@@ -214,3 +219,29 @@ def test_a_policy_of_any_text_keeps_to_its_width(text: str, tmp_path: Path) -> N
     said = run("explain", f"{path}/{'x' * 999}")
     assert said.status == 0, said.err
     plain(said.out, 96)
+
+
+def asked(answer: bytes, tmp_path: Path, *, raw: bytes = b"", name: str = "a.example") -> Any:
+    """The HTTPS check of a server that says `answer`, with `raw` among its certificate's names."""
+    authority = Authority(tmp_path, "a root")
+    speakers = Speakers("127.84")
+    address = speakers.add(partial(Site, authority.context("a.example", "x", raw), answer))
+    with speakers.serving() as port:
+        row = Endpoint("e", "sts", "aws", "r", "standard", name, port, verify_name="a.example")
+        target = Target(row, address, pinned=True)
+        return asyncio.run(https.check(target, ca_bundle=authority.bundle, timeout=10))
+
+
+@pytest.mark.parametrize(
+    "location",
+    [b"\x1b[31m", b"http://[", b"http://a:99999999/", b"\xff\xfe", b"http://xn--\x7f/", b"//", b""],
+)
+def test_where_a_redirect_leads_is_nobodys_fault(location: bytes, tmp_path: Path) -> None:
+    found = asked(b"HTTP/1.1 302 Found\r\nLocation: %b\r\n\r\n" % location, tmp_path)
+    assert (found["outcome"], found["status"]) == ("yes", 302)
+
+
+def test_names_that_cannot_be_read_are_the_servers_fault(tmp_path: Path) -> None:
+    found = asked(b"HTTP/1.1 204 x\r\n\r\n", tmp_path, raw=b"\x9b31m", name="other.example")
+    assert found["outcome"] == "unknown"
+    assert found["why"] == "certificate's names cannot be read, is it for a.example?"
