@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 import warnings
@@ -198,7 +199,7 @@ class Speakers:
 
         async def serve() -> None:
             loops.append(asyncio.get_running_loop())
-            self.port, sockets = server.bind([address for address, _ in self.made], 0)
+            self.port, sockets = _bound([address for address, _ in self.made])
             async with await server.serve(sockets, dict(self.made)):
                 ready.set()
                 await over.wait()
@@ -209,8 +210,18 @@ class Speakers:
             assert ready.wait(30) and self.port
             yield self.port
         finally:
-            loops[0].call_soon_threadsafe(over.set)
+            with contextlib.suppress(RuntimeError):  # it could not start
+                loops[0].call_soon_threadsafe(over.set)
             thread.join(30)
+
+
+def _bound(addresses: Sequence[str]) -> tuple[int, dict[str, socket.socket]]:
+    if ":" not in addresses[0]:
+        return server.bind(addresses, 0)
+    (address,) = addresses
+    listener = socket.socket(socket.AF_INET6)
+    listener.bind((address, 0))
+    return listener.getsockname()[1], {address: listener}
 
 
 def _quietly(serve: Callable[[], object], ready: threading.Event) -> None:
