@@ -7,7 +7,6 @@ inconclusive · 4 another run holds the lock · 5 output could not be written ·
 
 from __future__ import annotations
 
-import os
 import sys
 
 BUG = 70
@@ -15,18 +14,24 @@ BUG = 70
 
 def main() -> None:
     """The console script. Every way out has its exit status; a traceback comes only with 70."""
+    import click
+
     from tlscheck.cli.app import app
+    from tlscheck.cli.output import complain
 
     try:
-        app.main(standalone_mode=True)
-    except KeyboardInterrupt:
+        # The name is given: that of the file we were started by is anybody's choice.
+        sys.exit(app.main(prog_name="tlscheck", standalone_mode=False))
+    except click.ClickException as fault:
+        complain(fault)
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has left
-        sys.exit(0)
     except Exception:
         import traceback
 
-        traceback.print_exc()
+        from tlscheck.render.clean import clean
+
+        for line in traceback.format_exc().splitlines():
+            print(clean(line), file=sys.stderr)
         print("tlscheck: this is a bug; please report it with the lines above", file=sys.stderr)
         sys.exit(BUG)

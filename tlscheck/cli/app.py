@@ -176,7 +176,8 @@ def _check_bundle(path: Path | None) -> None:
     import ssl
 
     try:
-        ssl.create_default_context(cafile=str(path))
+        # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
         fail(f"--ca-bundle {path}: holds no certificate in PEM form")
     except OSError as fault:
@@ -286,11 +287,12 @@ def policies() -> None:
 def policies_list() -> None:
     """The policies that tlscheck brings along."""
     from tlscheck.io import policies as files
+    from tlscheck.render.clean import clean
 
     for name in sorted(files.builtin()):
         policy = _policy(name)
         mark = "  (default)" if name == DEFAULT_POLICY else ""
-        deliver(f"{policy.id}{mark}\n    {policy.title}\n", None)
+        deliver(f"{policy.id}{mark}\n    {clean(policy.title)}\n", None)
 
 
 @policies.command("show")
@@ -319,9 +321,11 @@ def policies_check(files: tuple[str, ...]) -> None:
 )
 def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, ...]) -> None:
     """Stand-ins for the endpoints on loopback, in the foreground."""
+    import shlex
     import tempfile
 
     from tlscheck.lab import process as labs
+    from tlscheck.render.clean import clean
 
     chosen = selection.select(selection.load(files), filters)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -337,10 +341,13 @@ def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, .
         except OSError as fault:
             fail(f"cannot write {place}: {fault.strerror or fault}", 5)
         planted = [s for s in running.stations if s.deviation]
+        data, bundle = (
+            shlex.quote(clean(str(place / name))) for name in ("endpoints.toml", "ca.pem")
+        )
         deliver(
             f"{len(running.endpoints)} endpoints on port {running.port}, {len(planted)} deviations "
             f"planted. From another terminal:\n\n"
-            f"    tlscheck scan --endpoints {place}/endpoints.toml --ca-bundle {place}/ca.pem\n\n"
+            f"    tlscheck scan --endpoints {data} --ca-bundle {bundle}\n\n"
             "Ctrl-C stops the lab.\n",
             None,
         )
@@ -363,7 +370,10 @@ def refresh(yes: bool, directory: Path | None) -> None:
     from tlscheck.render.clean import clean
 
     place = directory or catalog.builtin_directory()
-    files = tuple(sorted(place.glob("*.toml")))
+    try:
+        files = tuple(sorted(place.glob("*.toml")))
+    except OSError as fault:
+        fail(f"--directory {place}: {fault.strerror or fault}")
     if not files:
         fail(f"--directory {place}: holds no .toml file to refresh; copy the catalog's there first")
     try:
@@ -382,7 +392,7 @@ def refresh(yes: bool, directory: Path | None) -> None:
         return
     if not yes and not sys.stdin.isatty():
         fail("nothing was written: there is no terminal to ask on; say --yes to write")
-    if yes or click.confirm(f"Write {place}?", err=True):
+    if yes or click.confirm(f"Write {clean(str(place))}?", err=True):
         try:
             written = refreshing.write(plan, place)
         except OSError as fault:

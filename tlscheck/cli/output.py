@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+import click
+
 from tlscheck.io import store
-from tlscheck.render.clean import clean
+from tlscheck.render.clean import clean, cut_middle
 
 USAGE, UNWRITABLE = 2, 5
+MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
     """One line on stderr, cleaned of whatever could play with the terminal, then the end."""
-    print(f"tlscheck: {clean(message)}", file=sys.stderr)
+    print(f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}", file=sys.stderr)
     raise SystemExit(status)
 
 
+def complain(fault: click.ClickException) -> NoReturn:
+    """Wrong usage, as one line too; click itself would repeat the arguments as they came."""
+    context = fault.ctx if isinstance(fault, click.UsageError) else None
+    if context and fault.format_message() == context.get_help():  # nothing was asked for
+        fault.show()
+        raise SystemExit(fault.exit_code)
+    hint = f"; see '{context.command_path} --help'" if context else ""
+    fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
+
+
 def deliver(text: str, path: Path | None) -> None:
-    """Results to `path`, or to stdout. Exits with 5 where that is not possible."""
+    """Results to `path`, or to stdout. Exits with 5 where that is not possible.
+
+    Who has stopped reading stdout changes nothing, least of all the exit status.
+    """
     try:
         if path is not None:
             store.write(path, text)
         else:
+            if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have few letters
+                sys.stdout.reconfigure(errors="backslashreplace")
             sys.stdout.write(text)
             sys.stdout.flush()
     except store.CannotWrite as fault:
         fail(str(fault), UNWRITABLE)
     except BrokenPipeError:
-        raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as fault:
         fail(f"cannot write to standard output: {fault.strerror or fault}", UNWRITABLE)

@@ -227,7 +227,8 @@ class _Progress:
                 MofNCompleteColumn(),
                 TextColumn("endpoints, {task.fields[connections]} connections, left"),
                 TimeRemainingColumn(compact=True),
-                console=Console(stderr=True),
+                # rich takes COLUMNS and LINES for numbers, of any size; it can ask the terminal.
+                console=Console(stderr=True, _environ=os.environ | {"COLUMNS": "", "LINES": ""}),
                 transient=True,
             )
             self._task = self._bar.add_task("", total=total, connections=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,11 @@ def parse_endpoint(text: str) -> Endpoint:
     host, port = _host_port(text, name)
     addresses: tuple[str, ...] = ()
     if "@" in text:
-        try:
-            addresses = (str(ipaddress.ip_address(address.strip("[]"))),)
-        except ValueError:
+        addresses = _address(address.strip("[]"))
+        if not addresses:
             fail(f"--endpoint {text}: what follows @ must be an IP address")
-    elif _is_address(host):
-        addresses = (str(ipaddress.ip_address(host)),)
+    else:
+        addresses = _address(host)
     service = next((s for s in ("sts", "iam") if host.startswith(s)), "other")
     return Endpoint(
         f"custom:{host}:{port}", service, "custom", "-", "standard", host, port,
@@ -80,21 +80,21 @@ def parse_endpoint(text: str) -> Endpoint:
     )  # fmt: skip
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> tuple[str, ...]:
+    """The IP address that `text` is, if it is one; a zone is anything after a %, so it is none."""
     try:
-        ipaddress.ip_address(text)
+        return () if "%" in text else (str(ipaddress.ip_address(text)),)
     except ValueError:
-        return False
-    return True
+        return ()
 
 
 def _host_port(text: str, name: str) -> tuple[str, int]:
     if name.startswith("["):
         host, bracket, rest = name[1:].partition("]")
-        if not bracket or not _is_address(host) or (rest and not rest.startswith(":")):
+        if not bracket or not _address(host) or (rest and not rest.startswith(":")):
             fail(f"--endpoint {text}: give an IPv6 address as [ADDRESS]:PORT")
         port = rest[1:]
-    elif _is_address(name):
+    elif _address(name):
         host, port = name, ""
     else:
         host, colon, port = name.partition(":")
@@ -104,7 +104,8 @@ def _host_port(text: str, name: str) -> tuple[str, int]:
         fault = catalog.bad_host(host)
         if fault:
             fail(f"--endpoint {text}: {fault}")
-    if port and not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+    port = port.lstrip("0") or port
+    if port and not (re.fullmatch("[1-9][0-9]{0,4}", port) and int(port) <= 65535):
         fail(f"--endpoint {text}: the port must be a number from 1 to 65535")
     return host, int(port or 443)
 

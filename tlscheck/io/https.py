@@ -119,22 +119,30 @@ async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
         if event == "connection.connect_tcp.complete":
             opened.append(info["return_value"])
 
+    request = httpx.Request(
+        "GET",
+        f"https://{address}:{endpoint.port}/",
+        headers={
+            "Host": host,
+            "User-Agent": "tlscheck",
+            "Accept": "*/*",
+            "Connection": "close",
+        },
+        extensions={
+            "sni_hostname": sendable_name(endpoint.sni) or endpoint.sni,
+            "trace": trace,
+        },
+    )
     try:
-        async with (
-            httpx.AsyncClient(verify=context, trust_env=False, timeout=None) as client,
-            client.stream(
-                "GET",
-                f"https://{address}:{endpoint.port}/",
-                headers={"Host": host, "User-Agent": "tlscheck", "Connection": "close"},
-                extensions={
-                    "sni_hostname": sendable_name(endpoint.sni) or endpoint.sni,
-                    "trace": trace,
-                },
-                follow_redirects=False,
-            ) as response,
-        ):
-            # The body is not read: the head says all that is asked.
-            return _answered(response, target)
+        # No client: one parses where a redirect leads to, followed or not, and fails on what is no
+        # URL; a transport knows no redirects, cookies, credentials or proxies.
+        async with httpx.AsyncHTTPTransport(verify=context, trust_env=False) as transport:
+            response = await transport.handle_async_request(request)
+            try:
+                # The body is not read: the head says all that is asked.
+                return _answered(response, target)
+            finally:
+                await response.aclose()
     finally:
         # httpcore leaves the socket open when it is cancelled within a handshake.
         for stream in opened:
@@ -144,8 +152,13 @@ async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
 def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
     tls = response.extensions["network_stream"].get_extra_info("ssl_object")
     name = _verified_name(target)
-    if _is_delegated(target) and not _is_for(tls.getpeercert(), name):
-        return answer("no", f"certificate is not for {name}")
+    if _is_delegated(target):
+        try:
+            names = tls.getpeercert()
+        except (ValueError, ssl.SSLError):  # Python reads all of them or none
+            return answer("unknown", f"certificate's names cannot be read, is it for {name}?")
+        if not _is_for(names, name):
+            return answer("no", f"certificate is not for {name}")
     server = response.headers.get("server")
     cipher = tls.cipher()
     return answer(

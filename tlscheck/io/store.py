@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from tlscheck.core.model import Report
 
 MOST_BYTES = 64 << 20
+MOST_DEEP = 100  # tables and lists in each other
 
 
 class CannotWrite(Exception):
@@ -112,10 +114,12 @@ def read(path: Path) -> Report:
     if len(data) > MOST_BYTES:
         raise BadReport(f"{path}: larger than {MOST_BYTES >> 20} MB, which no report is")
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as fault:
         line = getattr(fault, "lineno", 1)
         raise BadReport(f"{path}:{line}: not JSON; is it a report of tlscheck?") from fault
+    if _deeper(document, MOST_DEEP):
+        raise BadReport(f"{path}: nested more than {MOST_DEEP} deep, which no report is")
     found = document.get("schema") if isinstance(document, dict) else None
     if found != "tlscheck-report/1":
         raise BadReport(f'{path}: "schema" must be "tlscheck-report/1"; is it a report?')
@@ -125,3 +129,19 @@ def read(path: Path) -> Report:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise BadReport(f"{path}: {place}: {first['msg']}") from fault
+
+
+def _finite(text: str) -> float:
+    """A number that can be written again: JSON has neither NaN nor Infinity (RFC 8259, 6)."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number")
+    return number
+
+
+def _deeper(node: Any, most: int) -> bool:
+    """Whether tables and lists are in each other more than `most` times."""
+    if not isinstance(node, dict | list):
+        return False
+    inner = node.values() if isinstance(node, dict) else node
+    return most == 0 or any(_deeper(each, most - 1) for each in inner)

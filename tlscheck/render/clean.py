@@ -69,18 +69,20 @@ def wrap(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
     """
     room = max(width, 2)
     first, rest = cut(first, room - 2), cut(rest, room - 2)
-    lines, line, lead = [], "", first
+    lines, line, lead, used = [], "", first, columns(first)
     for word in text.split(" "):
-        while word:
-            joined = f"{line} {word}" if line else word
-            if columns(lead + joined) <= room:
-                line, word = joined, ""
-                continue
-            if not line:
-                line = _start(word, room - columns(lead))
-                word = word[len(line) :]
+        at, left = 0, columns(word)  # where the rest of the word starts, and what it takes
+        while at < len(word):
+            gap = " " if line else ""
+            if used + len(gap) + left <= room:
+                line += gap + word[at:]
+                used += len(gap) + left
+                break
+            if not line:  # a slice, for a word may be longer than any number of lines
+                line = _start(word[at : at + room], room - used)
+                at, left = at + len(line), left - columns(line)
             lines.append(lead + line)
-            line, lead = "", rest
+            line, lead, used = "", rest, columns(rest)
     return [*lines, lead + line] if line or not lines else lines
 
 

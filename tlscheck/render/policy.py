@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from tlscheck.core.policy import OWN, UNOFFERED, Param, Policy, Rule
-from tlscheck.render.clean import clean
+from tlscheck.render.clean import clean, wrap
+
+WIDTH = 96  # columns of a line, but for one with an address: that stays whole
 
 
 def describe(policy: Policy) -> str:
     """The whole policy in a fixed layout that can be compared line by line; ends with newline."""
     head = [
-        f"{policy.id}: {policy.title}",
-        f"  publisher   {policy.publisher}, {policy.version}",
+        *wrap(clean(f"{policy.id}: {policy.title}"), WIDTH, rest="  "),
+        *_wrapped("publisher", f"{policy.publisher}, {policy.version}"),
         f"  published   {policy.published.isoformat()}",
         f"  status      {policy.status}",
-        f"  supersedes  {policy.supersedes or 'nothing'}",
+        *_wrapped("supersedes", policy.supersedes or "nothing"),
         f"  url         {policy.url}",
         *(line for note in policy.notes for line in _wrapped("note", note)),
     ]
@@ -39,21 +39,30 @@ _MEASURED = {
 
 def describe_rule(policy: Policy, rule: Rule) -> str:
     """One rule of a policy with how it is measured; ends with newline."""
-    first, *rest = _rule(rule)
-    lines = [f"{policy.id}/{first}", *rest, *_wrapped("measured", _MEASURED[rule.check])]
+    lines = [*_rule(rule, f"{policy.id}/"), *_wrapped("measured", _MEASURED[rule.check])]
     return "".join(f"{clean(line)}\n" for line in lines)
 
 
-def _rule(rule: Rule) -> list[str]:
+def _rule(rule: Rule, before: str = "") -> list[str]:
     cited = rule.citation
+    *start, last = wrap(f"{before}{rule.id}", WIDTH - 40, rest="  ")
     section = "" if cited.section == "-" else f", {cited.section}"
     return [
-        f"{rule.id}  ({rule.level}, severity {rule.severity})",
+        *start,
+        f"{last}  ({rule.level}, severity {rule.severity})",
         *_wrapped("text", rule.text),
         f"  check       {rule.check}",
-        *(f"    {name:<19} {_value(value)}" for name, value in sorted(rule.params.items())),
+        *(
+            line
+            for name, value in sorted(rule.params.items())
+            for line in wrap(clean(_value(value)), WIDTH, f"    {name:<19} ", " " * 24)
+        ),
         f"  holds       {_dates(rule)}",
-        *(f"  {kind:<11} {', '.join(names)}" for kind, names in sorted(rule.applies_to.items())),
+        *(
+            line
+            for kind, names in sorted(rule.applies_to.items())
+            for line in _wrapped(kind, ", ".join(names))
+        ),
         *_wrapped("citation", f"{cited.document}{section} ({cited.verified})"),
         f"              {cited.url}",
         f"  can be      {_reach(rule)}",
@@ -61,13 +70,7 @@ def _rule(rule: Rule) -> list[str]:
 
 
 def _wrapped(label: str, text: str) -> list[str]:
-    return textwrap.wrap(
-        clean(text),
-        96,
-        initial_indent=f"  {label:<12}",
-        subsequent_indent=" " * 14,
-        break_on_hyphens=False,
-    )
+    return wrap(clean(text), WIDTH, f"  {label:<12}", " " * 14)
 
 
 def _value(value: Param) -> str:

@@ -254,7 +254,8 @@ def _notes(report: Report, width: int) -> list[str]:
     who: dict[str, list[str]] = {}
     for endpoint in report.endpoints:
         for target in endpoint.targets:
-            for note in target.features.get("notes", ()):
+            notes = target.features.get("notes") or ()
+            for note in notes if isinstance(notes, list | tuple) else (notes,):
                 who.setdefault(str(note), []).append(clean(endpoint.host))
     lines = [
         line

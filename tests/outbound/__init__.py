@@ -1,0 +1,1 @@
+"""What a run of the program does to the world: every connection, look-up, file and process."""
