@@ -82,7 +82,7 @@ def main() -> int:
             broken = [f"raised: {type(fault).__name__}: {str(fault)[:200]}"]
             traceback.print_exc()
         for why in broken:
-            count = fresh if hold.new([why]) else known
+            count = fresh if [why] else known
             kind = f"{part}: {why.partition(':')[0]}"
             count[kind] += 1
             if count is fresh or count[kind] == 1:

@@ -40,10 +40,6 @@ from tlscheck.scan import Limits
 
 from . import corpus, mutate, oracle
 
-# Faults of the scanner that are known and open, by the first word of what `scan` says: each has a
-# reproducer in `test_open.py`. To be emptied as they are mended.
-OPEN = ("budget", "yes without a suite", "strange groups", "no without knowing")
-
 CAUSES = (Hangup("closed"), Hangup("reset"), Silent("read"))
 CERTIFICATE_SECONDS = 0.2  # of processor time
 SCAN_SECONDS = 5.0  # of processor time
@@ -255,11 +251,6 @@ def _any_answer(hello: Hello, chance: Random, weights: tuple[int, ...]) -> explo
         case _:
             reply = any_reply(hello, chance)
             return reply if isinstance(reply, Picked | Ssl2Picked) else explore.Unknown(str(reply))
-
-
-def new(broken: Sequence[str]) -> list[str]:
-    """Those of `broken` that are not `OPEN`."""
-    return [why for why in broken if why.partition(":")[0] not in OPEN]
 
 
 # --- servers by seed

@@ -447,7 +447,12 @@ def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
     if hello.extensions == "none" and not why:
         why = "only hellos without extensions are answered"
     if not more:
-        return replace(listing, why=why)
+        return replace(
+            listing,
+            why=why,
+            unusable=listing.unusable + tuple(u for part in found for u in part.unusable),
+            strays=listing.strays + tuple(s for part in found for s in part.strays),
+        )
     # Short lists do not tell the order between them: ask for all that was found in one.
     known = [s for s in every if s in known or s in more]
     last = yield from eliminate(replace(hello, suites=tuple(known)), SUITES, insist=insist)
@@ -455,7 +460,7 @@ def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
     return Listing(
         last.found + missing,
         last.order if not missing else None,
-        listing.unusable + tuple(u for part in found for u in part.unusable),
+        listing.unusable + last.unusable + tuple(u for part in found for u in part.unusable),
         listing.strays + tuple(s for part in found for s in part.strays),
         why,
     )
@@ -519,12 +524,14 @@ def _curves(base: Hello, insist: int) -> Exploration[Listing]:
         (answer,) = yield (replace(base, groups=left + known),)
         if isinstance(answer, Unknown):
             return replace(listing, found=known, why=answer.why)
-        if not isinstance(answer, Picked) or answer.group not in left:
+        taken = isinstance(answer, Picked) and answer.whole and answer.version == base.version
+        group = answer.group if taken and isinstance(answer, Picked) else None
+        if group is None or group not in left:
             ordered = tuple(g for g in base.groups if g in known)
             if known == listing.found:
                 return listing
             return replace(listing, found=ordered, order="client")
-        known += (answer.group,)
+        known += (group,)
 
 
 def _stray(version: Version, name: str) -> str:
@@ -541,6 +548,8 @@ def _facts(version: Version, suites: Listing, groups: Listing, notes: list[str])
     ]
     if not suites.found and suites.unusable:
         none = Protocol("no", "every suite picked is then failed on")
+        if suites.why:
+            none = Protocol("unknown", suites.why)
         return VersionFacts(version, none, tuple(notes), suites.unusable, strays)
     protocol = Protocol(
         "yes",

@@ -23,6 +23,7 @@ RANDOM_BYTES = 64  # what `encode` needs: client random and session id
 MOST_BYTES = 1 << 20
 MOST_MESSAGE = 1 << 19
 MOST_RECORD = (1 << 14) + 2048
+BANNER = 8  # bytes from which to tell what is no TLS
 MOST_IDLE_MESSAGES = 32  # HelloRequests and warning alerts before we stop listening
 
 _RETRY_RANDOM = hashlib.sha256(b"HelloRetryRequest").digest()  # RFC 8446, section 4.1.3
@@ -463,6 +464,7 @@ class Reader:
     def feed(self, data: bytes) -> Reply | None:
         """Take the next bytes; the reply if it is now known."""
         if self.reply is None:
+            data = data[: MOST_BYTES - self._heard + 1]  # the same however it is cut
             self._heard += len(data)
             self._raw += data
             try:
@@ -477,7 +479,11 @@ class Reader:
         """The reply when the stream ended (or went silent) by `cause`."""
         if self.reply is None:
             # A warning said last words where a hang-up follows: some send their refusal as one.
-            last = self._warning if isinstance(cause, Hangup) and self._warning else cause
+            last: Ending = cause
+            if isinstance(cause, Hangup) and self._warning:
+                last = self._warning
+            if self._raw and not (20 <= self._raw[0] <= 23 or self._ssl2):
+                last = Garbage(_not_tls(bytes(self._raw)))
             self._stop(last)
         assert self.reply is not None
         return self.reply
@@ -495,7 +501,9 @@ class Reader:
                     return
                 continue
             if not 20 <= self._raw[0] <= 23:
-                raise Malformed(_not_tls(bytes(self._raw[:16])))
+                if len(self._raw) < BANNER:  # the first few bytes tell what it is
+                    return
+                raise Malformed(_not_tls(bytes(self._raw[:BANNER])))
             if len(self._raw) < 5:
                 return
             # Some refuse an SSLv2 hello in a record with its own version.
@@ -513,6 +521,8 @@ class Reader:
 
     def _record(self, kind: int, body: bytes) -> None:
         if kind == 21:
+            if not body:
+                self._count_idle("empty records")
             self._alert += body
             while self.reply is None and len(self._alert) >= 2:
                 level, code = self._alert[0], self._alert[1]

@@ -170,6 +170,7 @@ class Prober:
         if not self._may():
             return None
         began = self.world.clock()
+        self.connections += 1  # before it is made: those under way are of the budget too
         reply = await self._abandonable(
             self.world.dial(
                 self.target.address,
@@ -180,7 +181,7 @@ class Prober:
                 read=min(read or self.patience, self.left),
             )
         )
-        self.connections += not isinstance(reply, OwnFault)
+        self.connections -= isinstance(reply, OwnFault)
         if reply is not None:
             self._note(hello, reply, self.world.clock() - began)
         return reply

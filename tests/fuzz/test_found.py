@@ -1,8 +1,4 @@
-"""Faults that fuzzing has found and that are open: each in its smallest form, expected to fail.
-
-When one is mended its test passes, which is an error here: take the mark away, keep the test, and
-strike its word from `hold.OPEN`.
-"""
+"""Faults that fuzzing has found and that were mended, each in its smallest form."""
 
 from __future__ import annotations
 
@@ -23,7 +19,6 @@ SIGNED = 0xC02B  # TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
 P256, P384 = 23, 24
 
 
-@pytest.mark.xfail(strict=True, reason="prober._exchange counts a connection when it has ended")
 @pytest.mark.parametrize("budget", [1, 10, 50])
 def test_the_budget_is_not_overdrawn(budget: int) -> None:
     def answer(hello: Hello) -> Reply:
@@ -34,7 +29,6 @@ def test_the_budget_is_not_overdrawn(budget: int) -> None:
     assert target.connections <= budget
 
 
-@pytest.mark.xfail(strict=True, reason="explore._suites drops what short lists found unusable")
 def test_a_version_of_which_every_suite_is_failed_on_is_not_offered() -> None:
     """Long lists are refused, and the one suite that a short list brings out is not usable."""
 
@@ -48,7 +42,6 @@ def test_a_version_of_which_every_suite_is_failed_on_is_not_offered() -> None:
     assert fact.protocol.offered != "yes" and fact.unusable == (0x2F,)
 
 
-@pytest.mark.xfail(strict=True, reason="explore._suites drops what the last list found unusable")
 def test_a_suite_that_fails_when_it_is_asked_for_alone_is_not_forgotten() -> None:
     """A short list brings out a suite, which is then picked once more, and failed on."""
 
@@ -63,7 +56,6 @@ def test_a_suite_that_fails_when_it_is_asked_for_alone_is_not_forgotten() -> Non
     assert fact.unusable == (0x2F,) and fact.protocol.why
 
 
-@pytest.mark.xfail(strict=True, reason="explore._facts does not ask why the list ended")
 def test_a_version_is_not_refused_by_a_server_that_falls_silent() -> None:
     """One suite is picked and failed on; what is asked next is never answered."""
 
@@ -77,7 +69,6 @@ def test_a_version_is_not_refused_by_a_server_that_falls_silent() -> None:
     assert fact.protocol.offered == "unknown"
 
 
-@pytest.mark.xfail(strict=True, reason="explore._curves asks no pick for its version or its end")
 @pytest.mark.parametrize(
     "pick",
     [
@@ -97,14 +88,12 @@ def test_a_curve_that_fails_or_is_of_another_version_is_not_listed(pick: Picked)
     assert fact.protocol.groups == ("secp256r1",)
 
 
-@pytest.mark.xfail(strict=True, reason="wire._not_tls names a banner by the bytes there so far")
 def test_a_banner_is_named_the_same_in_pieces() -> None:
     hello, data = Hello(Version.TLSv1_2, ()), b"HTTP/1.1 400 Bad Request"
     cause = Hangup("closed")
     assert hold.fed(hello, [data], cause) == hold.fed(hello, [data[:1], data[1:]], cause)
 
 
-@pytest.mark.xfail(strict=True, reason="wire.Reader.feed minds its bound after it has read all")
 def test_the_bound_on_bytes_holds_whole_and_in_pieces() -> None:
     size = 400_000
     one = message(11, (size + 3).to_bytes(3, "big") + size.to_bytes(3, "big") + bytes(size))
