@@ -6,8 +6,9 @@ The map, from the ground up; each part imports only what stands above it here.
   Reply, `model` holds the nouns, `explore` the strategies, `doubt` what one server cannot have
   said, `policy` the judging.
 - `scan`: drives explorations of many targets under limits (`scan.prober`, `scan.pace`).
-- `io`: one edge each: data files (`catalog`, `policies`, `refresh`), names (`dns`), sockets
-  (`tcp`), HTTPS (`https`), reports on disk (`store`).
+- `io`: one edge each: data files (`catalog`, `policies`, `refresh`) and the configuration
+  (`config`, `settings`), all on `datafile`, `places`, `formats` and `secret`; names (`dns`),
+  sockets (`tcp`), HTTPS (`https`), reports on disk (`store`).
 - `render`: a report as text. `lab`: stand-ins for the endpoints on loopback.
 - `cli`: wires them together.
 

@@ -16,8 +16,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tlscheck.core.model import Endpoint
-from tlscheck.io import catalog
-from tlscheck.io.catalog import BadFile, BadFilter, load, secret_in, select
+from tlscheck.io import catalog, datafile
+from tlscheck.io.catalog import BadFilter, load, select
+from tlscheck.io.datafile import BadFile
+from tlscheck.io.secret import secret_in
 
 
 @pytest.fixture(scope="module")
@@ -372,7 +374,7 @@ def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
-    text = b"#" * (catalog.MAX_BYTES + 1)
+    text = b"#" * (datafile.MAX_BYTES + 1)
     assert "larger than" in refusal(tmp_path, "a.toml", text)[1]
 
 

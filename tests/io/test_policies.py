@@ -104,7 +104,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
          "before from"),
         ('services = ["sts"]', "services = []", "mine.toml:18: services: must not be empty"),
         ('services = ["sts"]', 'regions = ["x"]', "mine.toml:18: unknown key regions"),
-        ('required = ["TLSv1.3"]', 'required = [\n  "TLSv1.3",\n  "TLSv1.4",\n]', "mine.toml:24: "
+        ('required = ["TLSv1.3"]', 'required = [\n  "TLSv1.3",\n  "TLSv1.4",\n]', "mine.toml:23: "
          'required: "TLSv1.4" is not one of SSLv2, SSLv3, TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3'),
         ('required = ["TLSv1.3"]', 'required = "TLSv1.3"', "mine.toml:21: required: must be a "
          "list"),
@@ -120,6 +120,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
          "of primary, secondary, unverified"),
         ('document = "My book"\n', "", "mine.toml:23: document is missing"),
         ('status = "current"', 'status = "current', "mine.toml:6: Illegal character '\\n'"),
+        ('id = "mine-1"', f"id = {'9' * 5000}", "mine.toml:1: a number is too long"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck import __version__
-from tlscheck.cli import selection
+from tlscheck.cli import configuring, selection
+from tlscheck.cli.comparing import diff, evaluate, history
 from tlscheck.cli.output import deliver, fail
+from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE
 
 if TYPE_CHECKING:
     from tlscheck.core.model import Endpoint, Report
     from tlscheck.core.policy import Policy
+    from tlscheck.io.config import Effective
 
 FORMATS = ("table", "json")
-DEFAULT_POLICY = "aws-iam-2020"
+(DEFAULT_POLICY,) = DEFAULTS.policies
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -54,8 +57,8 @@ def app() -> None:
 @click.option("--as-of", metavar="DATE", help="Judge for this date (YYYY-MM-DD).  [default: today]")
 @click.option(
     "--depth",
-    type=click.Choice(["quick", "standard"]),
-    default="standard",
+    type=click.Choice(DEPTHS),
+    default=DEFAULTS.depth,
     show_default=True,
     help="quick: raw probes only. standard: and one HTTPS request.",
 )
@@ -69,8 +72,8 @@ def app() -> None:
 @click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
 @click.option(
     "--deadline",
-    type=click.FloatRange(1, 3600),
-    default=60.0,
+    type=click.FloatRange(1, LONGEST_DEADLINE),
+    default=DEFAULTS.deadline,
     show_default=True,
     help="Seconds for one address.",
 )
@@ -87,21 +90,23 @@ def app() -> None:
 @click.option(
     "--reports",
     type=click.Path(path_type=Path),
-    default=Path("reports"),
+    default=DEFAULTS.reports,
     show_default=True,
     help="Directory in which the report is kept.",
 )
+@configuring.option
+@click.pass_context
 def scan(
-    files: tuple[Path, ...], single: tuple[str, ...], policies: tuple[str, ...],
-    as_of: str | None, depth: str, use_lab: bool, ca_bundle: Path | None, family: int | None,
-    deadline: float, form: str | None, output: Path | None, reports: Path,
-    **filters: tuple[str, ...],
+    context: click.Context, /, single: tuple[str, ...], as_of: str | None, use_lab: bool,
+    form: str | None, output: Path | None, **given: Any,
 ) -> None:  # fmt: skip
     """Probe endpoints, judge them, and keep a report."""
-    chosen = [_policy(name) for name in dict.fromkeys(policies or (DEFAULT_POLICY,))]
-    day = _day(as_of)
-    endpoints = _endpoints(files, single, filters)
-    _check_bundle(ca_bundle)
+    found = configuring.effective(context)
+    settings, reports = found.settings, found.settings.reports
+    chosen = configuring.policies(found)
+    day = day_of(as_of)
+    endpoints = _endpoints(found, single, given)
+    _check_bundle(found)
     from tlscheck.io import store
 
     try:
@@ -112,15 +117,17 @@ def scan(
     from tlscheck.cli import scanning
     from tlscheck.scan import Limits
 
-    with _lab_or_not(use_lab, endpoints, ca_bundle) as (targets, bundle):
-        limits = Limits(deadline=deadline)
-        job = scanning.Job(targets, tuple(chosen), day, depth, bundle, limits, family)
+    with _lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
+        limits = Limits(deadline=settings.deadline)
+        job = scanning.Job(
+            targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
+        )
         done = scanning.run(job)
     form = form or ("json" if output and output.suffix == ".json" else "table")
     from tlscheck.render import json as as_json
 
     if output:
-        deliver(_rendered(done.report, form, colour=False), output)
+        deliver(rendered(done.report, form, colour=False), output)
     else:
         path = reports / store.file_name(done.report)
         kept: store.CannotWrite | None = None
@@ -128,21 +135,21 @@ def scan(
             store.write(path, as_json.render(done.report))
         except store.CannotWrite as fault:
             kept = fault
-        shown = _rendered(done.report, form, sys.stdout.isatty(), None if kept else str(path))
+        shown = rendered(done.report, form, sys.stdout.isatty(), None if kept else str(path))
         deliver(shown, None)
         if kept:
             fail(str(kept), 5)
     if done.signal:
         print("tlscheck: interrupted; the report is marked incomplete", file=sys.stderr)
         sys.exit(128 + done.signal)
-    sys.exit(_status(done.report))
+    sys.exit(status_of(done.report))
 
 
-def _status(report: Report) -> int:
+def status_of(report: Report) -> int:
     return 1 if report.summary.get("fail") else 3 if report.summary.get("inconclusive") else 0
 
 
-def _policy(name: str) -> Policy:
+def policy_named(name: str) -> Policy:
     from tlscheck.io import policies
 
     try:
@@ -151,7 +158,7 @@ def _policy(name: str) -> Policy:
         fail(str(fault))
 
 
-def _day(text: str | None) -> date:
+def day_of(text: str | None) -> date:
     if text is None:
         return datetime.now(UTC).date()
     try:
@@ -161,27 +168,33 @@ def _day(text: str | None) -> date:
 
 
 def _endpoints(
-    files: tuple[Path, ...], single: tuple[str, ...], filters: dict[str, Any]
+    found: Effective, single: tuple[str, ...], given: dict[str, Any]
 ) -> tuple[Endpoint, ...]:
     if single:
-        if files or any(filters.values()):
+        if given["files"] or any(given[name] for name in selection.FILTERS):
             fail("--endpoint names what to scan: leave out --endpoints and the filters")
         return selection.from_arguments(single)
-    return selection.select(selection.load(files), filters)
+    settings = found.settings
+    filters = {name: getattr(settings, name, given[name]) for name in selection.FILTERS}
+    places = [configuring.place(found, name) for name in selection.FILTERS if name in found.origins]
+    also = ", ".join(place.removesuffix(": ") for place in places if place)
+    return selection.select(selection.load(settings.endpoints), filters, also)
 
 
-def _check_bundle(path: Path | None) -> None:
+def _check_bundle(found: Effective) -> None:
+    path = found.settings.ca_bundle
     if path is None:
         return
     import ssl
 
+    name = f"{configuring.place(found, 'ca_bundle') or '--ca-bundle '}{path}"
     try:
         # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        fail(f"--ca-bundle {path}: holds no certificate in PEM form")
+        fail(f"{name}: holds no certificate in PEM form")
     except OSError as fault:
-        fail(f"--ca-bundle {path}: {fault.strerror or fault}")
+        fail(f"{name}: {fault.strerror or fault}")
 
 
 @contextlib.contextmanager
@@ -201,7 +214,7 @@ def _lab_or_not(
         yield running.endpoints, running.ca_bundle
 
 
-def _rendered(report: Report, form: str, colour: bool, path: str | None = None) -> str:
+def rendered(report: Report, form: str, colour: bool, path: str | None = None) -> str:
     if form == "json":
         from tlscheck.render import json as as_json
 
@@ -230,15 +243,22 @@ def show(report: Path, form: str, output: Path | None) -> None:
         saved = store.read(report)
     except store.BadReport as fault:
         fail(str(fault))
-    deliver(_rendered(saved, form, output is None and sys.stdout.isatty()), output)
+    deliver(rendered(saved, form, output is None and sys.stdout.isatty()), output)
+
+
+app.add_command(diff)
+app.add_command(evaluate)
+app.add_command(history)
+app.add_command(configuring.config)
 
 
 @app.command()
-def schema() -> None:
-    """The JSON Schema of the report format."""
+@click.argument("name", type=click.Choice(["report", "diff"]), default="report")
+def schema(name: str) -> None:
+    """The JSON Schema of a format: of reports, or of diffs."""
     from importlib.resources import files
 
-    text = files("tlscheck").joinpath("schemas/tlscheck-report-1.json").read_text("utf-8")
+    text = files("tlscheck").joinpath(f"schemas/tlscheck-{name}-1.json").read_text("utf-8")
     deliver(text, None)
 
 
@@ -290,7 +310,7 @@ def policies_list() -> None:
     from tlscheck.render.clean import clean
 
     for name in sorted(files.builtin()):
-        policy = _policy(name)
+        policy = policy_named(name)
         mark = "  (default)" if name == DEFAULT_POLICY else ""
         deliver(f"{policy.id}{mark}\n    {clean(policy.title)}\n", None)
 
@@ -301,7 +321,7 @@ def policies_show(policy: str) -> None:
     """A policy's rules, with citations."""
     from tlscheck.render.policy import describe
 
-    text = describe(_policy(policy))
+    text = describe(policy_named(policy))
     deliver(text if text.endswith("\n") else text + "\n", None)
 
 
@@ -310,7 +330,7 @@ def policies_show(policy: str) -> None:
 def policies_check(files: tuple[str, ...]) -> None:
     """Check policy files."""
     for name in files:
-        policy = _policy(name)
+        policy = policy_named(name)
         deliver(f"{policy.id}: {len(policy.rules)} rules, no fault found\n", None)
 
 
@@ -414,11 +434,13 @@ def explain(rule: str) -> None:
     policy_id, _, rule_id = rule.rpartition("/")
     found = [
         (policy, each)
-        for policy in map(_policy, [policy_id] if policy_id else sorted(files.builtin()))
+        for policy in map(policy_named, [policy_id] if policy_id else sorted(files.builtin()))
         for each in policy.rules
         if each.id == rule_id
     ]
     if not found:
-        known = [f"{p.id}/{r.id}" for p in map(_policy, sorted(files.builtin())) for r in p.rules]
+        known = [
+            f"{p.id}/{r.id}" for p in map(policy_named, sorted(files.builtin())) for r in p.rules
+        ]
         fail(f'no rule "{rule}"; there are {", ".join(known)}')
     deliver("\n".join(describe_rule(policy, each) for policy, each in found), None)

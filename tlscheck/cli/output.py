@@ -33,6 +33,11 @@ def complain(fault: click.ClickException) -> NoReturn:
     fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
 
 
+def warn(message: str) -> None:
+    """One line on stderr, cleaned; the command goes on."""
+    print(f"tlscheck: {clean(message)}", file=sys.stderr)
+
+
 def deliver(text: str, path: Path | None) -> None:
     """Results to `path`, or to stdout. Exits with 5 where that is not possible.
 

@@ -13,6 +13,8 @@ import click
 from tlscheck.cli.output import fail
 from tlscheck.core.model import Endpoint
 from tlscheck.io import catalog
+from tlscheck.io.datafile import BadFile
+from tlscheck.io.secret import secret_in
 
 _FILTERS = (
     ("--service", "services", "sts or iam"),
@@ -23,6 +25,7 @@ _FILTERS = (
     ("--opt-in", "opt_in", "yes, no or unknown: must an account opt in to the region"),
     ("--ip", "ip", "ipv4 or dualstack"),
 )
+FILTERS = tuple(name for _, name, _ in _FILTERS)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,24 +45,30 @@ def load(files: tuple[Path, ...]) -> tuple[Endpoint, ...]:
     """The endpoints of `files`, or of the catalog that tlscheck brings along."""
     try:
         return catalog.load(files or sorted(catalog.builtin_directory().glob("*.toml")))
-    except catalog.BadFile as fault:
+    except BadFile as fault:
         fail(str(fault))
 
 
-def select(endpoints: tuple[Endpoint, ...], filters: dict[str, Any]) -> tuple[Endpoint, ...]:
-    """`endpoints` that pass the filters; at least one, or the end with what to mend."""
+def select(
+    endpoints: tuple[Endpoint, ...], filters: dict[str, Any], also: str = ""
+) -> tuple[Endpoint, ...]:
+    """`endpoints` that pass the filters; at least one, or the end with what to mend.
+
+    `also` says where filters come from that are not on the command line.
+    """
+    hint = f" (filters are also in {also})" if also else ""
     try:
         chosen = catalog.select(endpoints, **filters)
     except catalog.BadFilter as fault:
-        fail(str(fault))
+        fail(f"{fault}{hint}")
     if not chosen:
-        fail("no endpoint passes all filters together; 'tlscheck endpoints list' shows them")
+        fail(f"no endpoint passes all filters together; 'tlscheck endpoints list' shows them{hint}")
     return chosen
 
 
 def parse_endpoint(text: str) -> Endpoint:
     """HOST[:PORT][@ADDRESS] -> endpoint. HOST stays the server name when ADDRESS is given."""
-    kind = catalog.secret_in(text)
+    kind = secret_in(text)
     if kind:
         fail(f"--endpoint holds {kind}; give HOST[:PORT][@ADDRESS] and nothing secret")
     if "://" in text or "/" in text:

@@ -28,6 +28,9 @@ from tlscheck.core.policy import (
     Status,
     Verified,
 )
+from tlscheck.io import places
+from tlscheck.io.datafile import Wrong
+from tlscheck.io.places import Where
 
 _DIRECTORY = Path(__file__).resolve().parent.parent / "policies"
 _ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
@@ -39,7 +42,6 @@ _NAMES: Mapping[tuple[Check, str], tuple[str, ...]] = {
     ("dns", "dualstack"): ("A", "AAAA"),
 }
 
-_Where = tuple[str | int, ...]
 _T = TypeVar("_T")
 
 
@@ -81,57 +83,25 @@ def load(path: str | Path) -> Policy:
         raise BadPolicy(f"{path}: {error}") from error
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadPolicy(f"{path}:{_syntax(text, str(error))}") from error
+    except (ValueError, RecursionError) as error:
+        line, what = places.fault(text, error)
+        raise BadPolicy(f"{path}:{line}: {what}") from error
     try:
         return _policy(_Table(table, ()))
-    except _Wrong as wrong:
-        raise BadPolicy(f"{path}:{_line(text, wrong.where)}: {wrong.what}") from None
-
-
-class _Wrong(Exception):
-    def __init__(self, where: _Where, what: str) -> None:
-        super().__init__(what)
-        self.where = where
-        self.what = what
-
-
-def _syntax(text: str, message: str) -> str:
-    """`LINE: what` from tomllib's `what (at line 3, column 4)` or `what (at end of document)`."""
-    said = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column \d+|end of document)\)", message)
-    what = said[1] if said else message
-    line = said[2] if said and said[2] else str(max(1, len(text.splitlines())))
-    return f"{line}: {what}"
-
-
-def _line(text: str, where: _Where) -> int:
-    """The line on which what is at `where` is complete: the first prefix that has it.
-
-    tomllib keeps no positions; parsing prefixes is slow but knows all of TOML, and only errors
-    pay for it.
-    """
-    lines = text.split("\n")
-    for count in range(1, len(lines) + 1):
-        try:
-            here: Any = tomllib.loads("\n".join(lines[:count]))
-            for step in where:
-                here = here[step]
-        except (tomllib.TOMLDecodeError, KeyError, IndexError, TypeError):
-            continue
-        return count
-    return 1
+    except Wrong as wrong:
+        raise BadPolicy(f"{path}:{places.line(text, wrong.where)}: {wrong.what}") from None
 
 
 class _Table:
     """A TOML table that is read key by key, and knows what was not asked for."""
 
-    def __init__(self, table: dict[str, Any], where: _Where) -> None:
+    def __init__(self, table: dict[str, Any], where: Where) -> None:
         self.table = table
         self.where = where
         self.asked: list[str] = []
 
-    def wrong(self, key: str, what: str) -> _Wrong:
-        return _Wrong((*self.where, key), f"{key}: {what}")
+    def wrong(self, key: str, what: str) -> Wrong:
+        return Wrong((*self.where, key), f"{key}: {what}")
 
     def _get(self, key: str, kind: type[_T], called: str) -> _T | None:
         self.asked.append(key)
@@ -145,7 +115,7 @@ class _Table:
 
     def _needed(self, key: str, value: _T | None) -> _T:
         if value is None:
-            raise _Wrong(self.where, f"{key} is missing")
+            raise Wrong(self.where, f"{key} is missing")
         return value
 
     def text(self, key: str) -> str:
@@ -205,7 +175,7 @@ class _Table:
             if key not in self.asked:
                 close = difflib.get_close_matches(key, self.asked, n=1)
                 hint = f" (did you mean {close[0]}?)" if close else ""
-                raise _Wrong((*self.where, key), f"unknown key {key}{hint}")
+                raise Wrong((*self.where, key), f"unknown key {key}{hint}")
 
 
 def _policy(table: _Table) -> Policy:
@@ -232,7 +202,7 @@ def _policy(table: _Table) -> Policy:
     )
     table.done()
     if not rules:
-        raise _Wrong((), "a policy needs at least one [[rule]]")
+        raise Wrong((), "a policy needs at least one [[rule]]")
     return policy
 
 
@@ -297,12 +267,14 @@ def _params(table: _Table, check: Check) -> dict[str, Param]:
         if not names:
             raise table.wrong(key, "must not be empty")
         known = _NAMES.get((check, key), names)
-        if odd := [name for name in names if name not in known]:
-            raise table.wrong(key, f'"{odd[0]}" is not one of {", ".join(known)}')
+        for at, name in enumerate(names):
+            if name not in known:
+                what = f'{key}: "{name}" is not one of {", ".join(known)}'
+                raise Wrong((*table.where, key, at), what)
         params[key] = names
     table.done()
     if not params and check not in ("pfs", "https"):
-        raise _Wrong(table.where[:-1], f"a {check} check needs params")
+        raise Wrong(table.where[:-1], f"a {check} check needs params")
     if "documented" in params and not {"required", "require_any", "expected"} & set(params):
         # Else an endpoint that offers nothing at all would be stricter than its document.
         raise table.wrong("documented", "needs required, require_any or expected beside it")

@@ -6,7 +6,9 @@ import contextlib
 import json
 import math
 import os
+import re
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +78,15 @@ def file_name(report: Report) -> str:
     return f"{stamp}-{report.run.id}.json"
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of `tlscheck-report/1`, as the models define it."""
+def schema(of: type = Report, name: str = "tlscheck-report/1") -> dict[str, Any]:
+    """The JSON Schema of a format, as its model defines it."""
     from pydantic import TypeAdapter
 
-    document = TypeAdapter(Report).json_schema(mode="serialization")
+    document = TypeAdapter(of).json_schema(mode="serialization")
     _close(document)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "tlscheck-report/1",
+        "$id": name,
         **document,
     }
 
@@ -100,6 +102,46 @@ def _close(node: Any) -> None:
     elif isinstance(node, list):
         for value in node:
             _close(value)
+
+
+# 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
+_NAME = re.compile(r"(?P<day>\d{8})T\d{6}Z-(?P<run>[0-9a-f]+)\.json(\.gz)?")
+
+
+def kept(directory: Path) -> list[Path]:
+    """The reports in `directory`, oldest first. Raises `BadReport` when it cannot be read."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(directory) if _NAME.fullmatch(entry.name))
+    except OSError as fault:
+        raise BadReport(f"{directory}: {fault.strerror or fault}") from fault
+    return [directory / name for name in names]
+
+
+def find(directory: Path, what: str) -> Path:
+    """The report that `what` names: a file, a run id, or a date (YYYY-MM-DD, the last of that day).
+
+    Raises `BadReport` where there is none, or more than one.
+    """
+    path = Path(what)
+    if path.is_file() or os.sep in what:
+        return path
+    paths = kept(directory)
+    day = what.replace("-", "") if re.fullmatch(r"\d{4}-\d{2}-\d{2}", what) else None
+    named = [(path, match) for path in paths if (match := _NAME.fullmatch(path.name))]
+    if day:
+        found = [path for path, match in named if match["day"] == day][-1:]
+    else:
+        found = [path for path, match in named if match["run"].startswith(what)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadReport(f"{what}: {len(found)} runs in {directory} begin so; give more of the id")
+    raise BadReport(f"{what}: neither a file nor a run or date in {directory}")
+
+
+def data(path: Path) -> dict[str, Any]:
+    """A report as plain data, checked like `read`. Raises `BadReport`."""
+    return asdict(read(path))
 
 
 def read(path: Path) -> Report:

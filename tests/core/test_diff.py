@@ -1,0 +1,250 @@
+"""A diff can be applied and turned round, and names what changed and nothing that was unseen."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlscheck.core.diff import (
+    Change,
+    Fact,
+    Key,
+    apply,
+    changes,
+    circumstances,
+    diff,
+    inverse,
+    moved,
+    view,
+)
+
+LABELS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+SUITES = [f"TLS_{letter}" for letter in "ABCDE"]
+GROUPS = ["x25519", "secp256r1", "X25519MLKEM768"]
+
+
+@st.composite
+def protocols(draw: st.DrawFn) -> dict[str, Any]:
+    made = {}
+    for label in LABELS:
+        offered = draw(st.sampled_from(["yes", "no", "unknown"]))
+        yes = offered == "yes"
+        made[label] = {
+            "offered": offered,
+            "why": draw(st.sampled_from([None, "reset"])),
+            "suites": draw(st.permutations(SUITES))[: draw(st.integers(1, 5))] if yes else [],
+            "order": draw(st.sampled_from(["server", "client", None])) if yes else None,
+            "groups": draw(st.lists(st.sampled_from(GROUPS), unique=True)) if yes else [],
+        }
+    return made
+
+
+@st.composite
+def endpoints(draw: st.DrawFn, name: str) -> dict[str, Any]:
+    addresses = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True))
+    return {
+        "id": name, "host": f"{name}.example", "port": 443, "mixed": draw(st.booleans()),
+        "targets": [
+            {
+                "address": f"192.0.2.{n}", "reachable": "yes", "why": None, "connections": n,
+                "protocols": draw(protocols()), "features": {}, "http": {}, "deep": None,
+                "certificates": draw(st.sampled_from([[], [{"issuer": "A", "serial": "1"}]])),
+                "https": draw(st.sampled_from([{}, {"outcome": "yes"}, {"outcome": "no"}])),
+            }
+            for n in addresses
+        ],
+    }  # fmt: skip
+
+
+VERDICT = st.sampled_from(["pass", "fail", "exceeds", "warn", "inconclusive", "not_applicable"])
+
+
+@st.composite
+def reports(draw: st.DrawFn) -> dict[str, Any]:
+    names = draw(st.lists(st.sampled_from("abc"), unique=True))
+    return {
+        "tool": {"name": "tlscheck", "version": "0.1.0"},
+        "run": {"id": "1", "complete": True},
+        "policies": [{"id": "p", "as_of": "2026-11-24"}],
+        "endpoints": [draw(endpoints(name)) for name in names],
+        "findings": [
+            {"endpoint": name, "policy": "p", "rule": "r", "verdict": draw(VERDICT),
+             "saw": "", "because": ""}
+            for name in names
+        ],
+    }  # fmt: skip
+
+
+@settings(deadline=None)
+@given(reports())
+def test_nothing_differs_from_itself(report: dict[str, Any]) -> None:
+    assert diff(view(report), view(copy.deepcopy(report))) == ()
+
+
+@settings(deadline=None)
+@given(reports(), reports())
+def test_a_diff_leads_from_one_to_the_other_and_back(a: dict[str, Any], b: dict[str, Any]) -> None:
+    old, new = view(a), view(b)
+    there, back = diff(old, new), diff(new, old)
+    assert apply(old, there) == new and apply(new, back) == old
+    assert inverse(there) == back and inverse(back) == there
+    assert (there == ()) == (old == new)
+
+
+@settings(deadline=None)
+@given(reports(), st.randoms(use_true_random=False))
+def test_the_order_of_lists_does_not_matter(report: dict[str, Any], chance: random.Random) -> None:
+    other = copy.deepcopy(report)
+    for rows in (
+        other["endpoints"],
+        other["findings"],
+        *(e["targets"] for e in other["endpoints"]),
+    ):
+        chance.shuffle(rows)
+    assert view(other) == view(report)
+
+
+def blinded(report: dict[str, Any], chance: random.Random, share: float) -> dict[str, Any]:
+    """The same servers, of which not everything was seen."""
+    seen = copy.deepcopy(report)
+    for endpoint in seen["endpoints"]:
+        for target in endpoint["targets"]:
+            for protocol in target["protocols"].values():
+                if chance.random() < share:
+                    protocol |= {"offered": "unknown", "why": "read time-out", "suites": [],
+                                 "order": None, "groups": []}  # fmt: skip
+                elif protocol["offered"] == "yes" and chance.random() < share:
+                    protocol["why"] = "suites may be incomplete: reset"
+                    protocol["suites"] = protocol["suites"][: chance.randint(0, 2)]
+                    protocol["order"] = None
+            if chance.random() < share:
+                target["https"], target["certificates"] = {"outcome": "unknown"}, []
+    for finding in seen["findings"]:
+        if chance.random() < share:
+            finding["verdict"] = "inconclusive"
+    return seen
+
+
+@settings(deadline=None, max_examples=200)
+@given(reports(), st.randoms(use_true_random=False), st.floats(0, 1), st.floats(0, 1))
+def test_what_is_not_seen_never_makes_a_change(
+    report: dict[str, Any], chance: random.Random, one: float, other: float
+) -> None:
+    for endpoint in report["endpoints"]:  # one address: an unequal one of two can be unseen
+        endpoint["targets"], endpoint["mixed"] = endpoint["targets"][:1], False
+        for protocol in endpoint["targets"][0]["protocols"].values():
+            protocol["why"] = None
+    nights = view(blinded(report, chance, one)), view(blinded(report, chance, other))
+    assert {c.weight for c in changes(diff(*nights))} <= {"sight"}
+
+
+# --- what is said of each kind of change
+
+
+def report(**said: Any) -> dict[str, Any]:
+    def protocol(offered: str, suites: list[str], order: str | None = "server") -> dict[str, Any]:
+        return {"offered": offered, "why": None, "suites": suites, "order": order, "groups": []}
+
+    target = {
+        "address": "192.0.2.1", "reachable": "yes", "why": None, "connections": 9, "features": {},
+        "http": {}, "deep": None, "https": {"outcome": "yes"},
+        "certificates": [{"subject": "CN=a", "issuer": "CN=ca", "key": "RSA 2048",
+                          "names": ["a.example"], "serial": "01", "sha256": "aa"}],
+        "protocols": {label: protocol("no", []) for label in LABELS}
+        | {"TLSv1.2": protocol("yes", ["TLS_A", "TLS_B"])},
+    }  # fmt: skip
+    made = {
+        "tool": {"name": "tlscheck", "version": "0.1.0"},
+        "run": {"id": "1", "complete": True},
+        "policies": [{"id": "p", "as_of": "2026-11-24"}],
+        "endpoints": [{"id": "a", "host": "a.example", "port": 443, "mixed": False,
+                       "targets": [target]}],
+        "findings": [{"endpoint": "a", "policy": "p", "rule": "r", "verdict": "pass"}],
+    }  # fmt: skip
+    for path, value in said.items():
+        at: Any = made
+        *way, last = path.replace("__", ".").split("/")
+        for step in way:
+            at = at[int(step) if step.isdigit() else step]
+        at[int(last) if last.isdigit() else last] = value
+    return made
+
+
+ONE = "endpoints/0/targets/0/"
+TOLD = [
+    ({ONE + "protocols/TLSv1__0/offered": "yes"}, ["TLSv1.0 now offered"]),
+    (
+        {ONE + "protocols/TLSv1__2/suites": ["TLS_C", "TLS_A"]},
+        ["TLSv1.2 suites: +TLS_C -TLS_B"],
+    ),
+    (
+        {ONE + "protocols/TLSv1__2/suites": ["TLS_B", "TLS_A"]},
+        ["TLSv1.2 order: server: TLS_A > TLS_B -> server: TLS_B > TLS_A"],
+    ),
+    ({ONE + "protocols/TLSv1__2/order": "client"},
+     ["TLSv1.2 order: server: TLS_A > TLS_B -> client"]),
+    ({ONE + "protocols/TLSv1__2/groups": ["x25519"]}, ["TLSv1.2 groups: +x25519"]),
+    ({ONE + "certificates/0/serial": "02"}, ["certificate renewed: serial 02, sha256 aa"]),
+    (
+        {ONE + "certificates/0/issuer": "CN=evil", ONE + "certificates/0/serial": "02"},
+        ["certificate: subject CN=a, issuer CN=ca, key RSA 2048, names ['a.example'] -> "
+         "subject CN=a, issuer CN=evil, key RSA 2048, names ['a.example']"],
+    ),
+    ({ONE + "https": {"outcome": "no"}}, ["https: yes -> no"]),
+    ({"endpoints/0/mixed": True}, ["its servers are unequal now"]),
+    ({"endpoints/0/port": 8443}, []),
+    ({"findings/0/verdict": "fail"}, ["p/r: pass -> fail"]),
+    ({"findings/0/verdict": "inconclusive"}, ["sight lost: verdict p/r"]),
+    ({"endpoints": [], "findings": []}, ["removed from the catalog"]),
+    ({ONE + "protocols": {}},
+     ["sight lost: everything"]),
+    ({ONE + "address": "192.0.2.99"}, []),
+    ({ONE + "connections": 77}, []),
+]  # fmt: skip
+
+
+def said(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    return list(changes(diff(view(old), view(new))))
+
+
+@pytest.mark.parametrize(("change", "told"), TOLD, ids=[str(list(c)[-1]) for c, _ in TOLD])
+def test_exactly_what_changed_is_told(change: dict[str, Any], told: list[str]) -> None:
+    assert [c.says for c in said(report(), report(**change))] == told
+
+
+def test_verdicts_break_and_heal_and_renewals_are_routine() -> None:
+    failed = report(**{"findings/0/verdict": "fail"})
+    assert [c.weight for c in said(report(), failed)] == ["broke"]
+    assert [c.weight for c in said(failed, report())] == ["healed"]
+    renewed = report(**{ONE + "certificates/0/serial": "02"})
+    assert [c.weight for c in said(report(), renewed)] == ["routine"]
+
+
+def test_how_reports_were_made_is_no_change_of_a_server() -> None:
+    other = report(**{"tool/version": "0.2.0", "run/complete": False, "endpoints/0/port": 8443,
+                      "policies": [{"id": "q", "as_of": "2026-11-25"}],
+                      "findings": [{"endpoint": "a", "policy": "q", "rule": "r",
+                                    "verdict": "fail"}]})  # fmt: skip
+    assert said(report(), other) == []
+    assert circumstances(report(), other) == (
+        "data files: another host or port for a a.example:443 -> a.example:8443",
+        "tool: 0.1.0 -> 0.2.0",
+        "policies: p -> q",
+        "the new report is not complete",
+    )
+    tomorrow = report(**{"policies": [{"id": "p", "as_of": "2026-11-25"}]})
+    assert circumstances(report(), tomorrow) == ()
+
+
+def test_only_what_was_seen_whole_can_have_come_or_gone() -> None:
+    some = Fact(("a",), False)
+    assert moved(some, Fact(("a", "b"))) == ((), ())
+    assert moved(Fact(("a", "b")), some) == ((), ())
+    assert moved(Fact(("a",)), Fact(("b",), False)) == (("b",), ())
+    key: Key = ("e", "t")
+    assert apply({key: some}, diff({key: some}, {})) == {}

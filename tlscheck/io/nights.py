@@ -1,0 +1,89 @@
+"""Kept reports -> nights for the history, read fast: a year of them is read in seconds.
+
+Hardly anything changes from night to night, so an endpoint that says what it said the night
+before is not looked at again. Reports are checked lightly here: `store.read` is the strict one.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tlscheck.core.diff import endpoint_facts, verdict_fact
+from tlscheck.core.history import Facts, Night
+
+MOST_BYTES = 64 << 20
+
+
+class _Bad(Exception):
+    pass
+
+
+def nights(paths: Iterable[Path], bad: Callable[[str], None]) -> Iterator[Night]:
+    """The nights of these reports, in their order; `bad` is told of each that cannot be read."""
+    said: dict[str, tuple[Any, tuple[tuple[str, str], ...], Facts]] = {}
+    for path in paths:
+        try:
+            report = _read(path)
+            verdicts = _verdicts(report)
+            night: dict[str, Facts] = {}
+            for endpoint in report["endpoints"]:
+                name = endpoint["id"]
+                own = tuple(verdicts.get(name, ()))
+                before = said.get(name)
+                if before is None or before[1] != own or not _same(before[0], endpoint):
+                    facts = endpoint_facts(endpoint) | {
+                        topic: verdict_fact(verdict) for topic, verdict in own
+                    }
+                    said[name] = before = endpoint, own, facts
+                night[name] = before[2]
+            started = str(report["run"]["started"])
+        except (KeyError, TypeError, AttributeError, _Bad) as fault:
+            why = str(fault) if isinstance(fault, _Bad) else "not a report of tlscheck"
+            bad(f"{path}: {why}; left out")
+            continue
+        yield Night(started, night)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise _Bad(f"larger than {MOST_BYTES >> 20} MB")
+        report = json.loads(data)
+    except (OSError, EOFError, zlib.error) as fault:
+        raise _Bad(getattr(fault, "strerror", None) or "cannot be read") from fault
+    except (ValueError, RecursionError) as fault:
+        raise _Bad("not JSON") from fault
+    if not isinstance(report, dict) or report.get("schema") != "tlscheck-report/1":
+        raise _Bad("not a report of tlscheck")
+    return report
+
+
+def _verdicts(report: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for finding in report["findings"]:
+        topic = f"verdict {finding['policy']}/{finding['rule']}"
+        found.setdefault(finding["endpoint"], []).append((topic, finding["verdict"]))
+    return found
+
+
+_SAID = ("protocols", "https", "http", "features", "certificates", "deep")
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two reports of an endpoint say the same, whatever number of connections it took."""
+    if len(one["targets"]) != len(other["targets"]) or one["mixed"] != other["mixed"]:
+        return False
+    if (one["host"], one["port"]) != (other["host"], other["port"]):
+        return False
+    return all(
+        a[part] == b[part]
+        for a, b in zip(one["targets"], other["targets"], strict=True)
+        for part in _SAID
+    )

@@ -1,0 +1,85 @@
+"""What is secret: how it is known in a text, and how it is carried so that it is never shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+MOST_BYTES = 8192  # of a file that holds one secret
+
+# What must not be in a file that people share, nor in a report made from it.
+_SECRETS = (
+    ("a URL with a user name or password", re.compile(r"://[^\s/?#@]*@")),
+    (
+        "an access key id",
+        re.compile(r"(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA|AGPA|AIPA|ANPA|ANVA|APKA|ASCA)[A-Z0-9]{16}"),
+    ),
+    ("an account number", re.compile(r"(?<![A-Za-z0-9])[0-9]{12}(?![A-Za-z0-9])")),
+)
+
+
+class Secret:
+    """A text that is shown nowhere: not printed, not in a traceback, not in JSON.
+
+    No dataclass, for `dataclasses.asdict` would take it apart.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself, for the one who sends it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "(set)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class BadSecret(Exception):
+    """A file that no secret is taken from; what is wrong and how to mend, nothing of the file."""
+
+
+def secret_in(text: str) -> str | None:
+    """What kind of secret the text holds (never the secret itself); None when it holds none."""
+    return next((kind for kind, pattern in _SECRETS if pattern.search(text)), None)
+
+
+def is_loose(mode: int) -> bool:
+    """Whether group or others may read, change or run what has this mode."""
+    return bool(mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def from_file(path: Path) -> str:
+    """The one line of a file that nobody else may read. Raises BadSecret.
+
+    The name is not repeated before the file is open: it may be the secret, put in the wrong place.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, how: os.open(name, how | os.O_NONBLOCK)) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise BadSecret("does not name a regular file; give the file that holds the secret")
+            if is_loose(mode):
+                raise BadSecret(f"{path} may be read by others; chmod 600 it")
+            data = file.read(MOST_BYTES + 1)
+    except OSError as fault:
+        raise BadSecret(f"the file it names cannot be read ({fault.strerror or 'why?'})") from None
+    except ValueError:  # a NUL in the name
+        raise BadSecret("is no file name; give the file that holds the secret") from None
+    try:
+        text = data.decode("ascii").strip() if len(data) <= MOST_BYTES else ""
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not text.isprintable():
+        raise BadSecret(f"{path} must hold one line of ASCII and nothing else")
+    return text
