@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tlscheck.io import store
+
 TLSCHECK = (sys.executable, "-m", "tlscheck")
 
 
@@ -28,6 +30,6 @@ def run(
 
 def report_in(directory: Path) -> dict[str, Any]:
     """The one report that was kept."""
-    (path,) = (directory / "reports").iterdir()
+    (path,) = store.kept(directory / "reports")
     report: dict[str, Any] = json.loads(path.read_text())
     return report

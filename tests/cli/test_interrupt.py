@@ -61,7 +61,9 @@ def test_what_was_learned_is_reported(number: signal.Signals, tmp_path: Path) ->
         out, err = process.communicate(timeout=30)
         assert time.monotonic() - sent < 3
     assert process.returncode == 128 + number
-    assert err == "tlscheck: interrupted; the report is marked incomplete\n"
+    assert (
+        err == "tlscheck: interrupted; the report is marked incomplete; --resume goes on with it\n"
+    )
     assert "not complete)" in out
     report = report_in(tmp_path)
     jsonschema.validate(report, store.schema())

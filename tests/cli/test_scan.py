@@ -28,7 +28,7 @@ def test_the_lab_scan_finds_each_planted_deviation_and_no_other(tmp_path: Path) 
     assert done.stderr == ""
     assert all(len(line) <= 80 for line in done.stdout.splitlines())
     assert done.stdout.splitlines()[-2].startswith("95 endpoints: 6 fail, 4 inconclusive")
-    (path,) = (tmp_path / "reports").iterdir()
+    (path,) = store.kept(tmp_path / "reports")
     report = json.loads(path.read_text())
     jsonschema.validate(report, store.schema())
     assert len(report["endpoints"]) == 95 and report["run"]["complete"]

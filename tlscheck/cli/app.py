@@ -17,7 +17,7 @@ import click
 from tlscheck import __version__
 from tlscheck.cli import configuring, selection
 from tlscheck.cli.comparing import diff, evaluate, history
-from tlscheck.cli.output import deliver, fail
+from tlscheck.cli.output import UNWRITABLE, deliver, fail
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE
 
 if TYPE_CHECKING:
@@ -94,11 +94,25 @@ def app() -> None:
     show_default=True,
     help="Directory in which the report is kept.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with a run that asked the same and was cut short; else start a new one.",
+)
+@click.option(
+    "--resume-within",
+    "hours",
+    type=click.FloatRange(0, 168),
+    default=12.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long ago that run may have begun; what is older is removed.",
+)
 @configuring.option
 @click.pass_context
 def scan(
     context: click.Context, /, single: tuple[str, ...], as_of: str | None, use_lab: bool,
-    form: str | None, output: Path | None, **given: Any,
+    form: str | None, output: Path | None, resume: bool, hours: float, **given: Any,
 ) -> None:  # fmt: skip
     """Probe endpoints, judge them, and keep a report."""
     found = configuring.effective(context)
@@ -107,40 +121,40 @@ def scan(
     day = day_of(as_of)
     endpoints = _endpoints(found, single, given)
     _check_bundle(found)
+    if output and resume:
+        fail("--resume goes on with a run in the reports directory: leave out -o")
+    from tlscheck.cli import keeping, scanning
     from tlscheck.io import store
-
-    try:
-        store.check_writable(output if output else reports / "x")
-    except store.CannotWrite as fault:
-        fail(str(fault), 5)
-
-    from tlscheck.cli import scanning
     from tlscheck.scan import Limits
 
-    with _lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
-        limits = Limits(deadline=settings.deadline)
-        job = scanning.Job(
-            targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
-        )
-        done = scanning.run(job)
     form = form or ("json" if output and output.suffix == ".json" else "table")
-    from tlscheck.render import json as as_json
-
-    if output:
-        deliver(rendered(done.report, form, colour=False), output)
-    else:
-        path = reports / store.file_name(done.report)
-        kept: store.CannotWrite | None = None
-        try:
-            store.write(path, as_json.render(done.report))
-        except store.CannotWrite as fault:
-            kept = fault
-        shown = rendered(done.report, form, sys.stdout.isatty(), None if kept else str(path))
-        deliver(shown, None)
-        if kept:
-            fail(str(kept), 5)
+    with contextlib.ExitStack() as stack:
+        keeper = None if output else stack.enter_context(keeping.locked(reports))
+        if output:
+            try:
+                store.check_writable(output)
+            except store.CannotWrite as fault:
+                fail(str(fault), UNWRITABLE)
+        with _lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
+            limits = Limits(deadline=settings.deadline)
+            job = scanning.Job(
+                targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
+            )
+            if keeper:
+                journal = stack.enter_context(keeper.journal(job, resume=resume, hours=hours))
+                done = scanning.run(job, journal)
+            else:
+                done = scanning.run(job)
+        if keeper:
+            path, kept = keeper.keep(done)
+            deliver(rendered(done.report, form, sys.stdout.isatty(), path), None)
+            if kept:
+                fail(kept, UNWRITABLE)
+        else:
+            deliver(rendered(done.report, form, colour=False), output)
     if done.signal:
-        print("tlscheck: interrupted; the report is marked incomplete", file=sys.stderr)
+        more = "" if output else "; --resume goes on with it"
+        print(f"tlscheck: interrupted; the report is marked incomplete{more}", file=sys.stderr)
         sys.exit(128 + done.signal)
     sys.exit(status_of(done.report))
 

@@ -28,6 +28,7 @@ from tlscheck.core.model import (
 )
 from tlscheck.core.policy import Policy
 from tlscheck.io import dns, tcp
+from tlscheck.io.journal import Journal
 from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
 
 DNS_SECONDS = 15.0
@@ -58,10 +59,11 @@ class Done:
     signal: int | None
 
 
-def run(job: Job) -> Done:
-    """Scan and judge."""
+def run(job: Job, journal: Journal | None = None) -> Done:
+    """Scan and judge. With a `journal` its run is gone on with: what is finished there is not asked
+    again, and what gets finished is added to it."""
     limits = _within_descriptors(job.limits)
-    return asyncio.run(_run(replace(job, limits=limits)))
+    return asyncio.run(_run(replace(job, limits=limits), journal))
 
 
 def _within_descriptors(limits: Limits) -> Limits:
@@ -79,7 +81,7 @@ def _within_descriptors(limits: Limits) -> Limits:
     return limits
 
 
-async def _run(job: Job) -> Done:
+async def _run(job: Job, journal: Journal | None) -> Done:
     stop = asyncio.Event()
     caught: list[int] = []
     loop = asyncio.get_running_loop()
@@ -92,8 +94,11 @@ async def _run(job: Job) -> Done:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
-    started = datetime.now(UTC)
-    progress = _Progress(len(job.endpoints))
+    started = journal.header.started if journal else stamp(datetime.now(UTC))
+    name = journal.header.run if journal else run_id()
+    finished = journal.finished if journal else {}
+    left = [endpoint for endpoint in job.endpoints if endpoint.id not in finished]
+    progress = _Progress(len(left))
     world = World(
         resolve=_resolve(job, stop),
         dial=tcp.exchange,
@@ -102,10 +107,13 @@ async def _run(job: Job) -> Done:
         https=None if job.depth == "quick" else _https(job, stop),
         limits=job.limits,
         progress=progress.update,
+        finished=journal.add if journal else lambda report: None,
     )
     with progress:
-        endpoints, complete = await scan(job.endpoints, world, stop)
-    report = _report(job, started, endpoints, complete)
+        reports, complete = await scan(left, world, stop)
+    fresh = iter(reports)
+    endpoints = [finished[e.id] if e.id in finished else next(fresh) for e in job.endpoints]
+    report = _report(job, name, started, endpoints, complete)
     return Done(report, caught[0] if caught and not complete else None)
 
 
@@ -163,18 +171,24 @@ def _https(job: Job, stop: asyncio.Event) -> Callable[[Target], Awaitable[dict[s
     return check
 
 
-def _stamp(moment: datetime) -> str:
+def run_id() -> str:
+    """A new one."""
+    return os.urandom(4).hex()
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as reports have it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _report(
-    job: Job, started: datetime, endpoints: Sequence[EndpointReport], complete: bool
+    job: Job, name: str, started: str, endpoints: Sequence[EndpointReport], complete: bool
 ) -> Report:
     reports = tuple(endpoints)
     run_ = Run(
-        id=os.urandom(4).hex(),
-        started=_stamp(started),
-        finished=_stamp(datetime.now(UTC)),
+        id=name,
+        started=started,
+        finished=stamp(datetime.now(UTC)),
         complete=complete,
         connections=sum(t.connections for r in reports for t in r.targets),
     )

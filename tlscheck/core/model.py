@@ -142,6 +142,9 @@ class Tool:
 class Run:
     """How a report was made. Times are UTC, RFC 3339; `complete` is false when interrupted."""
 
+    # A run that was cut short and gone on with is one run: `id` and `started` are those of its
+    # first start, so that nothing was seen before `started` or after `finished`; `connections` are
+    # all that the report rests on, whichever start made them.
     id: str
     started: str
     finished: str

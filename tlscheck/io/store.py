@@ -1,81 +1,62 @@
-"""Reports on disk: written whole or not at all, and read back strictly."""
+"""Reports on disk: written whole or not at all (see `disk`), and read back strictly."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import re
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tlscheck.core.model import Report
+from tlscheck.io.disk import CannotWrite, check_writable, write
+
+__all__ = [
+    "BadReport",
+    "CannotWrite",
+    "check_writable",
+    "data",
+    "file_name",
+    "find",
+    "is_complete",
+    "keep",
+    "kept",
+    "read",
+    "schema",
+    "write",
+]
 
 MOST_BYTES = 64 << 20
 MOST_DEEP = 100  # tables and lists in each other
-
-
-class CannotWrite(Exception):
-    """Output could not be written; the text is one line that names the file and why."""
 
 
 class BadReport(Exception):
     """A file is no report that can be read; the text is one line with the file and the place."""
 
 
-def write(path: Path, text: str) -> None:
-    """Write `text` to `path` so that it is there whole, or not at all, whenever power fails.
-
-    Mode 0600; missing directories are made with mode 0700. Raises `CannotWrite`.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_dir():
-            raise CannotWrite(f"cannot write {path}: it is a directory")
-        if path.exists() and not path.is_file():  # /dev/stdout, a pipe: nothing to replace
-            path.write_text(text, encoding="utf-8")
-            return
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except OSError as fault:
-        raise CannotWrite(f"cannot write {path}: {fault.strerror or fault}") from fault
-
-
-def check_writable(path: Path) -> None:
-    """Raise `CannotWrite` now rather than after a scan, if `path` could not be written."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_dir():
-            raise CannotWrite(f"cannot write {path}: it is a directory")
-        if path.exists() and not path.is_file():
-            return
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as fault:
-        raise CannotWrite(f"cannot write {path}: {fault.strerror or fault}") from fault
-
-
 def file_name(report: Report) -> str:
     """The name of a report's file: UTC time and run id, so that names sort by time."""
     stamp = report.run.started.replace("-", "").replace(":", "")
     return f"{stamp}-{report.run.id}.json"
+
+
+def keep(directory: Path, report: Report, text: str) -> Path:
+    """Write `report`, rendered as `text`, into the reports directory; its file. Raises
+    `CannotWrite`."""
+    path = directory / file_name(report)
+    write(path, text, links=False)
+    return path
+
+
+def is_complete(directory: Path, run: str) -> bool:
+    """Whether `directory` holds the report of this run, and the run went to its end."""
+    found = [path for path in kept(directory) if path.stem.endswith(f"-{run}")]
+    try:
+        return any(read(path).run.complete for path in found)
+    except BadReport:
+        return False
 
 
 def schema(of: type = Report, name: str = "tlscheck-report/1") -> dict[str, Any]:

@@ -205,6 +205,8 @@ async def scan(
 
     async def one(endpoint: Endpoint) -> EndpointReport:
         report = await run.endpoint(endpoint)
+        if not stop.is_set():
+            world.finished(report)
         done.append(report)
         spent = sum(t.connections for r in done for t in r.targets)
         world.progress(len(done), len(endpoints), spent)

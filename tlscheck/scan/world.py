@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tlscheck.core.model import Endpoint, Target
+from tlscheck.core.model import Endpoint, EndpointReport, Target
 from tlscheck.core.wire import Hello, Reply
 
 
@@ -55,3 +55,4 @@ class World:
     https: Callable[[Target], Awaitable[dict[str, Any]]] | None = None
     limits: Limits = field(default_factory=Limits)
     progress: Callable[[int, int, int], None] = lambda done, total, connections: None
+    finished: Callable[[EndpointReport], None] = lambda report: None  # not told when interrupted
