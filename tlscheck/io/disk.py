@@ -43,11 +43,11 @@ def why(fault: OSError) -> str:
     return fault.strerror or str(fault)
 
 
-def write(path: Path, text: str, *, links: bool = True) -> None:
+def write(path: Path, text: str, *, links: bool = True, mode: int = FILE_MODE) -> None:
     """Write `text` to `path` so that it is there whole, or not at all, whenever power fails.
 
-    Mode 0600; missing directories are made with mode 0700. A link is not followed where the file
-    should be, and without `links` not where its directory should be either. Raises `CannotWrite`.
+    `mode` is the file's, whatever the umask; missing directories are made with mode 0700. A link
+    is not followed where the file should be, and without `links` not where its directory should be either. Raises `CannotWrite`.
     """
     data = text.encode()
     with told(path):
@@ -56,7 +56,7 @@ def write(path: Path, text: str, *, links: bool = True) -> None:
             return
         with opened(path.parent, links=links) as place:
             if replaceable(path, place):
-                replace(path.name, data, place)
+                replace(path.name, data, place, mode)
             else:  # /dev/null, a pipe
                 descriptor = os.open(path.name, os.O_WRONLY | _NO_LINK, dir_fd=place)
                 try:
@@ -147,14 +147,15 @@ def write_all(descriptor: int, data: bytes) -> None:
         left = left[os.write(descriptor, left) :]
 
 
-def replace(name: str, data: bytes, place: int) -> None:
-    """Make `name` in the directory `place` a file of `data`, whole or not at all.
+def replace(name: str, data: bytes, place: int, mode: int = FILE_MODE) -> None:
+    """Make `name` in the directory `place` a file of `data` and `mode`, whole or not at all.
 
     Raises `OSError`.
     """
     descriptor, aside = _aside(place)
     try:  # open, and so locked, until it has its name
         try:
+            os.fchmod(descriptor, mode)
             write_all(descriptor, data)
             os.fsync(descriptor)
             os.rename(aside, name, src_dir_fd=place, dst_dir_fd=place)

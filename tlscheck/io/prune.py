@@ -1,0 +1,109 @@
+"""Old reports go: the last of each of the newest days and weeks stay, and always the last good one.
+
+What is no report by its name is not touched, and neither is a symlink.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+# 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
+_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-[0-9a-f]+\.json(\.gz)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, and one line for each thing that could not be done."""
+
+    removed: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def doomed(
+    names: Iterable[str], keep_daily: int, keep_weekly: int, good: str | None
+) -> tuple[str, ...]:
+    """The reports among `names` that may go, sorted; names that are not a report's never do.
+
+    Stay: the last of each of the newest `keep_daily` UTC days and `keep_weekly` ISO weeks that
+    have any, the newest, and `good`, the last complete one. Raises ValueError for a number < 0.
+    """
+    if keep_daily < 0 or keep_weekly < 0:
+        raise ValueError("how many reports to keep cannot be below zero")
+    days = {name: day for name in names if (day := _day(name)) is not None}
+    ours = sorted(days)
+    stay = {
+        *ours[-1:],
+        *_last_of_each(ours, keep_daily, lambda name: days[name]),
+        *_last_of_each(ours, keep_weekly, lambda name: days[name].isocalendar()[:2]),
+        good,
+    }
+    return tuple(name for name in ours if name not in stay)
+
+
+def _last_of_each(names: Sequence[str], most: int, of: Callable[[str], Hashable]) -> Sequence[str]:
+    """The last name (of sorted ones) of each of the newest `most` periods."""
+    last = {of(name): name for name in names}  # in the order of the periods
+    return list(last.values())[-most:] if most else []
+
+
+def _day(name: str) -> date | None:
+    """The UTC day of a report by its file's name; `None` when it is no report's."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    with contextlib.suppress(ValueError):  # no such day
+        return date.fromisoformat(match["day"])
+    return None
+
+
+def prune(directory: Path, *, keep_daily: int, keep_weekly: int, good: str | None) -> Pruned:
+    """Removes the reports in `directory` that are `doomed`, oldest first. Raises ValueError alone.
+
+    `good` is the name of the last complete report's file. One report that cannot be removed does
+    not keep the others.
+    """
+    removed: list[str] = []
+    problems: list[str] = []
+    try:
+        # What is looked at and what is removed are in one and the same directory, whatever is
+        # renamed meanwhile.
+        at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as fault:
+        return Pruned((), (f"cannot prune {directory}: {_words(fault)}",))
+    try:
+        names = [name for name in os.listdir(at) if _is_file(name, at)]
+        for name in doomed(names, keep_daily, keep_weekly, good):
+            try:
+                os.unlink(name, dir_fd=at)
+                removed.append(name)
+            except FileNotFoundError:
+                continue  # someone else was faster
+            except OSError as fault:
+                problems.append(f"cannot remove {directory / name}: {_words(fault)}")
+        if removed:
+            os.fsync(at)
+    except OSError as fault:
+        problems.append(f"cannot prune {directory}: {_words(fault)}")
+    finally:
+        os.close(at)
+    return Pruned(tuple(removed), tuple(problems))
+
+
+def _is_file(name: str, at: int) -> bool:
+    if _day(name) is None:
+        return False
+    try:
+        return stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _words(fault: OSError) -> str:
+    return fault.strerror or type(fault).__name__
