@@ -17,6 +17,7 @@ import click
 from tlscheck import __version__
 from tlscheck.cli import configuring, selection
 from tlscheck.cli.comparing import diff, evaluate, history
+from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import UNWRITABLE, deliver, fail
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE
 
@@ -119,7 +120,7 @@ def scan(
     settings, reports = found.settings, found.settings.reports
     chosen = configuring.policies(found)
     day = day_of(as_of)
-    endpoints = _endpoints(found, single, given)
+    endpoints = endpoints_of(found, single, given)
     _check_bundle(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
@@ -135,7 +136,7 @@ def scan(
                 store.check_writable(output)
             except store.CannotWrite as fault:
                 fail(str(fault), UNWRITABLE)
-        with _lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
+        with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
             limits = Limits(deadline=settings.deadline)
             job = scanning.Job(
                 targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
@@ -181,7 +182,7 @@ def day_of(text: str | None) -> date:
         fail(f"--as-of {text}: give a date as YYYY-MM-DD")
 
 
-def _endpoints(
+def endpoints_of(
     found: Effective, single: tuple[str, ...], given: dict[str, Any]
 ) -> tuple[Endpoint, ...]:
     if single:
@@ -212,7 +213,7 @@ def _check_bundle(found: Effective) -> None:
 
 
 @contextlib.contextmanager
-def _lab_or_not(
+def lab_or_not(
     use_lab: bool, endpoints: tuple[Endpoint, ...], bundle: Path | None
 ) -> Iterator[tuple[tuple[Endpoint, ...], Path | None]]:
     if not use_lab:
@@ -264,6 +265,7 @@ app.add_command(diff)
 app.add_command(evaluate)
 app.add_command(history)
 app.add_command(configuring.config)
+app.add_command(nightly)
 
 
 @app.command()

@@ -47,7 +47,8 @@ def write(path: Path, text: str, *, links: bool = True, mode: int = FILE_MODE) -
     """Write `text` to `path` so that it is there whole, or not at all, whenever power fails.
 
     `mode` is the file's, whatever the umask; missing directories are made with mode 0700. A link
-    is not followed where the file should be, and without `links` not where its directory should be either. Raises `CannotWrite`.
+    is not followed where the file should be, and without `links` not where its directory should
+    be either. Raises `CannotWrite`.
     """
     data = text.encode()
     with told(path):
