@@ -64,7 +64,7 @@ class Night:
 @click.option("--keep-daily", type=click.IntRange(1), default=DEFAULTS.keep_daily,
               show_default=True, metavar="N", help="Reports to keep, the last of each day.")  # fmt: skip
 @click.option("--keep-weekly", type=click.IntRange(0), default=DEFAULTS.keep_weekly,
-              show_default=True, metavar="M", help="And the last of each week.")  # fmt: skip
+              show_default=True, metavar="M", help="The last of each week.")  # fmt: skip
 @click.option("--log-format", type=click.Choice(["text", "json"]), default=DEFAULTS.log_format,
               show_default=True, help="Of what is said on stderr.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="One line of result, whatever happened.")
