@@ -62,7 +62,7 @@ class Night:
 @click.option("--metrics", type=click.Path(path_type=Path), metavar="FILE",
               help="Prometheus text file to write (*.prom).")  # fmt: skip
 @click.option("--keep-daily", type=click.IntRange(1), default=DEFAULTS.keep_daily,
-              show_default=True, metavar="N", help="Reports to keep, the last of each day.")  # fmt: skip
+              show_default=True, metavar="N", help="The last report of each day.")  # fmt: skip
 @click.option("--keep-weekly", type=click.IntRange(0), default=DEFAULTS.keep_weekly,
               show_default=True, metavar="M", help="The last of each week.")  # fmt: skip
 @click.option("--log-format", type=click.Choice(["text", "json"]), default=DEFAULTS.log_format,
