@@ -348,8 +348,8 @@ def commands(
 
 COMMANDS = dict(commands(app))
 PARAMETERS = [(path, p) for path, command in COMMANDS.items() for p in command.params]
-NEEDED = {("show",): ["r.json"], ("policies", "show"): ["aws-current"],
-          ("policies", "check"): ["./p.toml"], ("explain",): ["pfs"]}  # fmt: skip
+NEEDED = {("show",): ["r.json"], ("policies", "show"): ["aws-current"], ("explain",): ["pfs"],
+          ("policies", "check"): ["./p.toml"], ("endpoints", "refresh"): ["--yes"]}  # fmt: skip
 
 
 def invocations(path: tuple[str, ...], parameter: Any, value: str) -> Iterator[list[str]]:
