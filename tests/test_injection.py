@@ -20,6 +20,9 @@ from typing import Any
 import click
 import pydantic
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import AuthorityInformationAccessOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +47,7 @@ from tests.injection.stand_ins import no_lab, no_refresh, no_scan
 from tlscheck.cli.app import app
 from tlscheck.cli.scanning import judged
 from tlscheck.core.model import Report
-from tlscheck.io import catalog, policies
+from tlscheck.io import catalog, certificates, policies
 from tlscheck.lab.server import Factory
 from tlscheck.render import json as as_json
 from tlscheck.render import table
@@ -348,8 +351,8 @@ def commands(
 
 COMMANDS = dict(commands(app))
 PARAMETERS = [(path, p) for path, command in COMMANDS.items() for p in command.params]
-NEEDED = {("show",): ["r.json"], ("policies", "show"): ["aws-current"],
-          ("policies", "check"): ["./p.toml"], ("explain",): ["pfs"]}  # fmt: skip
+NEEDED = {("show",): ["r.json"], ("policies", "show"): ["aws-current"], ("explain",): ["pfs"],
+          ("policies", "check"): ["./p.toml"], ("endpoints", "refresh"): ["--yes"]}  # fmt: skip
 
 
 def invocations(path: tuple[str, ...], parameter: Any, value: str) -> Iterator[list[str]]:
@@ -521,6 +524,24 @@ def _is_utf8(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def test_what_is_read_of_a_certificate_is_harmless_in_a_report(tmp_path: Path) -> None:
+    cases = [(text, wire(text)) for text in PAYLOADS.values()]
+    cases += [("x", SEED.encode() + raw) for raw in RAW]
+    for text, raw in cases:
+        text = SEED + text.encode("utf-8", "ignore").decode()
+        authority = Authority(tmp_path, text)
+        url = x509.UniformResourceIdentifier("http://a.example/x")
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, url)
+        more = [x509.AuthorityInformationAccess([access])]
+        shown = authority.certificate("a.example", text, raw, more)
+        chain = certificates.chain([shown.public_bytes(serialization.Encoding.DER)])
+        # Alternative names are ASCII (RFC 5280, section 4.2.1.6); others are left out, and said so.
+        for field in ("subject", "issuer", *(["names"] if raw.isascii() else [])):
+            assert SEED in json.dumps(chain[0][field]), chain[0]["problems"]
+        place = ("endpoints", 0, "targets", 0, "certificates")
+        assert shown_harmlessly(planted(REPORT, place, chain))
 
 
 def test_nothing_that_a_server_says_reaches_the_terminal_raw(tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ class Authority:
         )
         self.bundle.write_bytes(_pem(root.sign(self._key, hashes.SHA256())))
 
-    def context(
+    def certificate(
         self, host: str, text: str = "", raw: bytes = b"", more: Sequence[x509.ExtensionType] = ()
-    ) -> ssl.SSLContext:
+    ) -> x509.Certificate:
         """For `host`; `text` is in the subject, `raw` in alternative names of three kinds."""
         names = _der(0x82, host.encode())
         names += b"".join(_der(tag, raw) for tag in (0x82, 0x81, 0x86) if raw)  # DNS, mail, URI
@@ -53,9 +53,16 @@ class Authority:
         builder = self._builder(_name(text), self._leaf_key).add_extension(san, critical=False)
         for extension in more:
             builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+    def context(
+        self, host: str, text: str = "", raw: bytes = b"", more: Sequence[x509.ExtensionType] = ()
+    ) -> ssl.SSLContext:
+        """For a server that shows such a certificate."""
+        certificate = self.certificate(host, text, raw, more)
         self._count += 1
         path = self.directory / f"{self._count}.pem"
-        path.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())) + _secret(self._leaf_key))
+        path.write_bytes(_pem(certificate) + _secret(self._leaf_key))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.num_tickets = 0
         context.load_cert_chain(path)

@@ -43,7 +43,11 @@ def no_lab(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def no_refresh() -> Iterator[None]:
-    """The rule sets of botocore say what the files say."""
+    """The rule sets of botocore say what the files say, and a file is said to be written."""
     plan = refresh.Plan("botocore 0", (), (), (), (), 0)
-    with mock.patch.object(refresh, "plan", return_value=plan):
+    with (
+        mock.patch.object(refresh, "plan", return_value=plan),
+        mock.patch.object(refresh.Plan, "empty", False),
+        mock.patch.object(refresh, "write", lambda _, place: (place / "aws.toml",)),
+    ):
         yield

@@ -245,3 +245,8 @@ def test_names_that_cannot_be_read_are_the_servers_fault(tmp_path: Path) -> None
     found = asked(b"HTTP/1.1 204 x\r\n\r\n", tmp_path, raw=b"\x9b31m", name="other.example")
     assert found["outcome"] == "unknown"
     assert found["why"] == "certificate's names cannot be read, is it for a.example?"
+
+
+def test_a_policy_without_an_end_is_not_read_to_its_end() -> None:
+    for command in (("policies", "check"), ("policies", "show"), ("scan", "--policy")):
+        assert "larger" in complaint(run(*command, "/dev/zero"))

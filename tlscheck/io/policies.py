@@ -32,6 +32,7 @@ from tlscheck.io import places
 from tlscheck.io.datafile import Wrong
 from tlscheck.io.places import Where
 
+MOST_BYTES = 1_000_000
 _DIRECTORY = Path(__file__).resolve().parent.parent / "policies"
 _ID = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 
@@ -73,7 +74,11 @@ def find(name_or_path: str) -> Policy:
 def load(path: str | Path) -> Policy:
     """Reads one policy file; raises `BadPolicy` with `FILE:LINE: what is wrong`."""
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise BadPolicy(f"{path}: larger than {MOST_BYTES:,} bytes, which no policy is")
+        text = data.decode("utf-8")
     except OSError as error:
         raise BadPolicy(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
