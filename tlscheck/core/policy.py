@@ -142,9 +142,9 @@ def _conduct(endpoint: EndpointReport) -> Iterator[Finding]:
     """A finding for a server that breaks TLS itself: it picks what was not offered (RFC 5246,
     section 7.4.1.3; RFC 8446, section 4.1.3). No client can go on from there."""
     said = [
-        (target.address, "; ".join(map(str, strays)))
+        (target.address, "; ".join(strays))
         for target in endpoint.targets
-        if (strays := target.features.get("unoffered"))
+        if (strays := _texts(target, "unoffered"))
     ]
     if said:
         because = _merged(said, named=len(said) < len(endpoint.targets))
@@ -275,7 +275,7 @@ def _versions(rule: Rule, target: TargetReport) -> _Judged:
     if (silent := _unreachable(target)) is not None:
         return silent
     known = frozenset(v for v in VERSIONS if _protocol(target, v).offered == "yes")
-    unsteady = known.intersection(target.features.get("unsteady", ()))
+    unsteady = known.intersection(_texts(target, "unsteady"))
     each = [
         _versions_if(rule, target, (known - unsteady) | chosen) for chosen in _subsets(unsteady)
     ]
@@ -307,6 +307,12 @@ def _versions_if(rule: Rule, target: TargetReport, known: frozenset[str]) -> _Ju
     certain = [why for why in reasons[0] if all(why in others for others in reasons)]
     because = "; ".join(certain) or f"whatever {' and '.join(unknown)} would turn out to be"
     return _Judged(verdict, saw, because)
+
+
+def _texts(target: TargetReport, feature: str) -> tuple[str, ...]:
+    """A feature that is a list of texts; a report from elsewhere may hold anything."""
+    held = target.features.get(feature)
+    return tuple(filter(lambda text: isinstance(text, str), held)) if isinstance(held, list) else ()
 
 
 def _subsets(versions: Iterable[str]) -> list[frozenset[str]]:
