@@ -121,7 +121,7 @@ def scan(
     chosen = configuring.policies(found)
     day = day_of(as_of)
     endpoints = endpoints_of(found, single, given)
-    _check_bundle(found)
+    check_bundle(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
     from tlscheck.cli import keeping, scanning
@@ -196,7 +196,7 @@ def endpoints_of(
     return selection.select(selection.load(settings.endpoints), filters, also)
 
 
-def _check_bundle(found: Effective) -> None:
+def check_bundle(found: Effective) -> None:
     path = found.settings.ca_bundle
     if path is None:
         return

@@ -84,10 +84,11 @@ def nightly(
         deliver(_unit(print_unit, found), None)
         return
     from tlscheck.cli import keeping
-    from tlscheck.cli.app import endpoints_of
+    from tlscheck.cli.app import check_bundle, endpoints_of
 
     said = _Log(found.settings.log_format)
     endpoints = endpoints_of(found, (), given)
+    check_bundle(found)
     chosen = configuring.policies(found)
     night = Night()
     with contextlib.ExitStack() as stack:
