@@ -19,7 +19,7 @@ MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 def fail(message: str, status: int = USAGE) -> NoReturn:
     """One line on stderr, cleaned of whatever could play with the terminal, then the end."""
-    print(f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}", file=sys.stderr)
+    warn(message)
     raise SystemExit(status)
 
 
@@ -34,8 +34,8 @@ def complain(fault: click.ClickException) -> NoReturn:
 
 
 def warn(message: str) -> None:
-    """One line on stderr, cleaned; the command goes on."""
-    print(f"tlscheck: {clean(message)}", file=sys.stderr)
+    """One line on stderr, cleaned of whatever could play with the terminal; the command goes on."""
+    print(f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}", file=sys.stderr)
 
 
 def deliver(text: str, path: Path | None) -> None:
