@@ -68,15 +68,15 @@ def only_its_report(process: Process, cwd: Path, *, removed: str = "-") -> None:
     """Nothing was written but the report, by way of a temporary name, and what checks for room;
     what begins with `removed` may have been removed."""
     written = {p.removeprefix(f"{cwd}/") for p in process.written if not p.startswith(removed)}
-    odd = {
-        path
-        for path in written
-        if path not in ("reports", "/dev/null", str(cwd))
-        and not re.fullmatch(REPORT, path)
-        and not re.fullmatch(r"reports/tmp\w+", path)  # where a file system has no O_TMPFILE
-    }
-    assert not odd
-    (kept,) = files(cwd)
+    # Beside the report: the lock, the journal that goes when the report is there, and what a file
+    # is called until it is whole, each by its name in the reports directory.
+    own = re.compile(
+        rf"reports|/dev/null|{re.escape(str(cwd))}|reports/\.lock|(reports/)?\.journal-[0-9a-f]+\.jsonl"
+        rf"|(reports/)?\.tlscheck-[0-9a-f]{{16}}\.tmp|{REPORT}|{REPORT.removeprefix('reports/')}"
+    )
+    assert {path for path in written if not own.fullmatch(path)} == set()
+    assert files(cwd) >= {"reports/.lock"}
+    (kept,) = files(cwd) - {"reports/.lock"}
     assert re.fullmatch(REPORT, kept)
 
 
@@ -105,7 +105,7 @@ def nothing_secret(requests: list[bytes]) -> None:
 
 def report_of(done: Watched, cwd: Path) -> dict[str, Any]:
     assert done.err == "" and done.status in (0, 1, 3), done.err
-    (path,) = (cwd / "reports").iterdir()
+    (path,) = (cwd / "reports").glob("*.json")
     report: dict[str, Any] = json.loads(path.read_text())
     return report
 
