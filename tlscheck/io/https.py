@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
-import os
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tlscheck.core import registry
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.wire import sendable_name
+from tlscheck.io import trust
 
 if TYPE_CHECKING:
     import httpx
@@ -215,22 +215,8 @@ def _context(ca_bundle: Path | None, delegated: bool) -> ssl.SSLContext:
     context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # TLS 1.0: SSLv3 stays off
     context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)  # Python names it from 3.12
-    if ca_bundle is not None:
-        context.load_verify_locations(cafile=ca_bundle)
-    elif _system_has_authorities():
-        context.load_default_certs()
-    else:
-        import certifi
-
-        context.load_verify_locations(cafile=certifi.where())
+    trust.load(context, ca_bundle)
     return context
-
-
-def _system_has_authorities() -> bool:
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile and Path(paths.cafile).stat().st_size:
-        return True
-    return bool(paths.capath and os.listdir(paths.capath))
 
 
 @cache
@@ -272,7 +258,7 @@ def _same_address(value: str, name: str) -> bool:
 
 def _translate(error: Exception, target: Target) -> tuple[dict[str, Any], bool]:
     """What `error` means, and whether asking again may teach more. The innermost cause decides."""
-    for cause in _causes(error):
+    for cause in trust.causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 return answer("no", _distrust(cause, target)), False
@@ -310,19 +296,6 @@ def _http_fault(error: Exception) -> tuple[str, bool]:
             return f"connection failed ({_words(error) or type(error).__name__})", True
         case _:
             return f"{type(error).__name__}, on this side: {_words(error)}", False
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it came from, innermost first."""
-    chain: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in chain:
-        chain.append(at)
-        if isinstance(at, BaseExceptionGroup):
-            at = at.exceptions[0]
-        else:
-            at = at.__cause__ or at.__context__
-    return reversed(chain)
 
 
 def _distrust(error: ssl.SSLCertVerificationError, target: Target) -> str:

@@ -28,6 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
+from tlscheck.io import trust
+
 if TYPE_CHECKING:
     import httpx
 
@@ -267,24 +269,10 @@ def _context(ca_bundle: Path | None) -> ssl.SSLContext:
     """Python's defaults, without the environment's SSLKEYLOGFILE; the system's authorities."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname, TLS 1.2
     try:
-        if ca_bundle is not None:
-            context.load_verify_locations(cafile=ca_bundle)
-        elif _system_has_authorities():
-            context.load_default_certs()
-        else:
-            import certifi
-
-            context.load_verify_locations(cafile=certifi.where())
+        trust.load(context, ca_bundle)
     except (OSError, ValueError) as error:
         raise _NoAuthorities from error
     return context
-
-
-def _system_has_authorities() -> bool:
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile and Path(paths.cafile).stat().st_size:
-        return True
-    return bool(paths.capath and os.listdir(paths.capath))
 
 
 # --- faults --------------------------------------------------------------------------------
@@ -307,7 +295,7 @@ def _fault(error: Exception) -> _Failed:
 
     Only types and numbers are looked at: a text may have the URL in it.
     """
-    for cause in _causes(error):
+    for cause in trust.causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
                 said = _DISTRUST.get(cause.verify_code, f"OpenSSL's error {cause.verify_code}")
@@ -343,16 +331,3 @@ def _own_fault(error: Exception) -> _Failed:
             return _Failed("the connection failed", again=True)
         case _:
             return _Failed(f"{type(error).__name__}, on this side", again=False)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it came from, innermost first."""
-    chain: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in chain:
-        chain.append(at)
-        if isinstance(at, BaseExceptionGroup):
-            at = at.exceptions[0]
-        else:
-            at = at.__cause__ or at.__context__
-    return reversed(chain)
