@@ -54,11 +54,12 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     main = max((version for version in picked if version < Version.TLSv1_3), default=None)
     agree = agreed(log)
     below = max((v for v in ended if v not in picked and v < (main or v)), default=None)
-    again = _group_ends(log)
+    again = _group_ends(log) * (1 if agree else 2)
     for version, hello in ended.items():
         if version in picked:
-            # Where versions agree the newest list stands for all, and `explore.hidden` asked it.
-            times = 0 if agree else OFTEN
+            # Where versions agree the newest list stands for all, and `explore.hidden` asked it;
+            # that of TLS 1.3 has suites of its own.
+            times = OFTEN if not agree else 2 if version is Version.TLSv1_3 else 0
         elif main is None or version > main:
             times = 1 if agree else OFTEN
         elif version is below:  # it asks for all that are older, too
