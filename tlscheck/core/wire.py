@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from tlscheck.core import registry
@@ -172,6 +172,7 @@ class _Writer:
             yield
 
 
+@lru_cache(maxsize=1024)
 def sendable_name(name: str | None) -> str | None:
     """`name` if it may be sent as a server name: a DNS name, no IP literal (RFC 6066, 3)."""
     if not name:
@@ -214,15 +215,16 @@ def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
         with out.prefixed(1):
             # A session id makes middleboxes take TLS 1.3 for a resumption (RFC 8446, D.4).
             out.data += random[32:] if modern else b""
-        with out.prefixed(2):
-            out.uint(2, *hello.suites)
-            if not modern:
-                out.uint(2, _EMPTY_RENEGOTIATION_INFO_SCSV)
+        out.data += _suites(hello.suites, modern)
         with out.prefixed(1):
             out.uint(1, 0)  # no compression
         if _extended(hello):
             with out.prefixed(2):
-                _extensions(out, hello, padding)
+                _server_name(out, hello.server_name)
+                out.data += _extensions(hello.version, hello.groups, hello.shares, hello.extensions)
+                if padding:
+                    with out.extension(21):  # padding: RFC 7685, section 3
+                        out.data += bytes(padding - 1)
     return bytes(out.data)
 
 
@@ -230,41 +232,57 @@ def _extended(hello: Hello) -> bool:
     return hello.version is not Version.SSLv3 and hello.extensions != "none"
 
 
-def _extensions(out: _Writer, hello: Hello, padding: int) -> None:
-    modern = hello.version is Version.TLSv1_3
-    name = sendable_name(hello.server_name)
-    if name:
+# What all servers are asked alike is made once: that is most of a hello.
+
+
+@lru_cache(maxsize=1024)
+def _suites(suites: tuple[int, ...], modern: bool) -> bytes:
+    out = _Writer()
+    with out.prefixed(2):
+        out.uint(2, *suites)
+        if not modern:
+            out.uint(2, _EMPTY_RENEGOTIATION_INFO_SCSV)
+    return bytes(out.data)
+
+
+def _server_name(out: _Writer, server_name: str | None) -> None:
+    if name := sendable_name(server_name):
         with out.extension(0), out.prefixed(2):  # server_name: RFC 6066, section 3
             out.uint(1, 0)
             with out.prefixed(2):
                 out.data += name.encode("ascii")
-    if hello.groups:
+
+
+@lru_cache(maxsize=1024)
+def _extensions(version: Version, groups: tuple[int, ...], shares: bool, which: str) -> bytes:
+    """All extensions but the server name and the padding."""
+    modern = version is Version.TLSv1_3
+    out = _Writer()
+    if groups:
         with out.extension(10), out.prefixed(2):  # supported_groups: RFC 8422, 5.1.1; RFC 7919
-            out.uint(2, *hello.groups)
-    if not modern and hello.groups:
+            out.uint(2, *groups)
+    if not modern and groups:
         with out.extension(11), out.prefixed(1):  # ec_point_formats: RFC 8422, section 5.1.2
             out.uint(1, 0)
-    if hello.version >= Version.TLSv1_2:
+    if version >= Version.TLSv1_2:
         with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
-            out.uint(2, *(_schemes(modern) if hello.extensions == "all" else _USUAL_SCHEMES))
-    if not modern and hello.extensions == "all":
+            out.uint(2, *(_schemes(modern) if which == "all" else _USUAL_SCHEMES))
+    if not modern and which == "all":
         with out.extension(22):  # encrypt_then_mac: RFC 7366, section 2
             pass
         with out.extension(23):  # extended_master_secret: RFC 7627, section 5.1
             pass
     if modern:
         with out.extension(43), out.prefixed(1):  # supported_versions: RFC 8446, 4.2.1
-            out.uint(2, hello.version)
+            out.uint(2, version)
         with out.extension(51), out.prefixed(2):  # key_share: RFC 8446, section 4.2.8
-            sent = hello.groups if hello.extensions == "all" else hello.groups[:1]
-            for group in sent if hello.shares else ():
+            sent = groups if which == "all" else groups[:1]
+            for group in sent if shares else ():
                 if share := _SHARES.get(group):
                     out.uint(2, group)
                     with out.prefixed(2):
                         out.data += share
-    if padding:
-        with out.extension(21):  # padding: RFC 7685, section 3
-            out.data += bytes(padding - 1)
+    return bytes(out.data)
 
 
 @cache
