@@ -25,6 +25,8 @@ _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in 
 # N equal hellos with a chance of 1 - 2 ** (1 - N): so often is asked what only one of them may
 # have answered. Versions that agree with each other are evidence already.
 OFTEN, SELDOM = 8, 4
+FEW = 30  # hellos to a server that answers all as its neighbours do
+MOST_AGAIN = 16  # hellos of one version to ask again, of those that were accepted
 SURE = 3  # replies that a refusal rests on, to be believed as it is
 MOST_COMPARED = 300  # answers of one kind, so that no server makes this long
 ENOUGH = 8  # picks of the older versions, for their agreement with the newest to be no chance
@@ -54,25 +56,43 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     main = max((version for version in picked if version < Version.TLSv1_3), default=None)
     agree = agreed(log)
     below = max((v for v in ended if v not in picked and v < (main or v)), default=None)
-    again = _group_ends(log) * (1 if agree else 2)
+    again = _group_ends(log) * (2 if agree else 3)
     for version, hello in ended.items():
         if version in picked:
             # Where versions agree the newest list stands for all, and `explore.hidden` asked it;
             # that of TLS 1.3 has suites of its own.
             times = OFTEN if not agree else 2 if version is Version.TLSv1_3 else 0
         elif main is None or version > main:
-            times = 1 if agree else OFTEN
+            times = 2 if agree else OFTEN
         elif version is below:  # it asks for all that are older, too
             times = 0 if agree and version is Version.SSLv3 else OFTEN
         else:
             times = 0
         again += [hello] * (times + 1 - said[hello] if said[hello] < SURE else 0)
     for version, hellos in picked.items():
-        if version is main:
-            again += [] if agree else _spread(hellos, 12)
-        elif version is Version.TLSv1_3 or not agree:
-            again += (_spread(hellos, OFTEN) * OFTEN)[: SELDOM if agree else OFTEN]
+        if not agree:
+            again += _each(_spread(hellos, 12 if version is main else OFTEN))
+        elif version is Version.TLSv1_3:
+            again += (_spread(hellos, SELDOM) * SELDOM)[:SELDOM]
     return tuple(again)
+
+
+def briefly(log: Log) -> tuple[Hello, ...]:
+    """The hellos to ask again of a server that answered all as its neighbours do: as many as are
+    left of `FEW`, of what ended the lists and the newest of the versions that are not spoken."""
+    picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+    ends: dict[Version, Hello] = {}
+    for hello, answer in log:
+        if isinstance(answer, Refused | Picked) and hello.version is not Version.SSLv2:
+            spoken = isinstance(answer, Picked) and answer.version == hello.version
+            first = ends.get(hello.version)
+            if not spoken and (first is None or len(hello.groups) >= len(first.groups)):
+                ends[hello.version] = hello
+    below = [v for v in ends if v not in picked and v < max(picked, default=v)]
+    asked = [ends[v] for v in sorted(ends, reverse=True) if v in picked or v > min(picked)]
+    asked += [ends[max(below)]] if below else []
+    left = FEW - len(log)
+    return tuple(asked[n % len(asked)] for n in range(left)) if asked else ()
 
 
 def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:
@@ -84,18 +104,34 @@ def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:
 
 
 def _group_ends(log: Log) -> list[Hello]:
-    """The hellos that ended lists of groups: refused, while others with their suites were not."""
-    most: dict[tuple[Version, tuple[int, ...]], int] = {}
+    """The hellos that ended lists of groups: refused, while suites that they offer were picked
+    where there were more groups."""
+    most: dict[tuple[Version, int], int] = {}
     for hello, answer in log:
         if isinstance(answer, Picked) and answer.version == hello.version:
-            key = hello.version, hello.suites
+            key = hello.version, answer.suite
             most[key] = max(most.get(key, 0), len(hello.groups))
+    named = {
+        suite
+        for suite, facts in registry.suites().items()
+        if facts.key_exchange in ("ECDHE", "TLS13")
+    }
     return [
         h
         for h, a in log
         if isinstance(a, Refused) and a.times < 2
-        if len(h.groups) < most.get((h.version, h.suites), 0)
+        if any(
+            version == h.version and len(h.groups) < many and suite in named and suite in h.suites
+            for (version, suite), many in most.items()
+        )
     ]
+
+
+def _each(hellos: Sequence[Hello]) -> list[Hello]:
+    """Each of `hellos` as often as `MOST_AGAIN` allows, in a row: servers that take turns are met
+    in two, servers met by chance the more surely the fewer suites there are."""
+    times = max(2, min(OFTEN - 1, MOST_AGAIN // len(hellos)))
+    return [hello for hello in hellos for _ in range(times)]
 
 
 def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:

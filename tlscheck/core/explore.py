@@ -228,8 +228,17 @@ class VersionFacts:
 
 
 def opening(version: Version, server_name: str | None) -> Hello:
-    """The hello that offers all that exists in `version`."""
-    groups = () if version <= Version.SSLv3 else registry.groups_of(version)
+    """The hello that offers all that exists in `version`.
+
+    Where RFC 7919 groups are offered some servers keep DHE with primes of their own to themselves
+    (section 4 there): they are in TLS 1.2 and 1.3 alone, where groups are explored.
+    """
+    if version <= Version.SSLv3:
+        groups: tuple[int, ...] = ()
+    elif version < Version.TLSv1_2:
+        groups = registry.curves_of(version)
+    else:
+        groups = registry.groups_of(version)
     return Hello(version, registry.suites_of(version), groups, server_name)
 
 
@@ -303,8 +312,18 @@ def explore_version(
         stray = _stray(version, registry.suite_name(answer.suite))
         why = stray.partition(": ")[2]
         return VersionFacts(version, Protocol("unknown", why), tuple(notes), strays=(stray,))
-    suites = yield from _suites(hello, answer, insist)
-    groups = yield from _groups(hello, answer, suites.found, insist)
+    lines = [_suites(hello, answer, insist)]
+    # Groups that need no knowledge of the suites do not wait for it.
+    if version is Version.TLSv1_3 and answer.whole:
+        lines.append(_groups(hello, answer, insist))
+    elif curves := _curves(hello, answer, insist):
+        lines.append(curves)
+    suites, *early = yield from together(lines)
+    groups = early[0] if early else Listing()
+    if version is Version.TLSv1_2:
+        groups = yield from _groups_of(hello, suites.found, early, insist)
+    elif version is Version.TLSv1_3 and suites.found and not early:
+        groups = yield from _groups(hello, answer, insist)
     return _facts(version, suites, groups, notes)
 
 
@@ -346,7 +365,9 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         tuple(code for part in found for code in part.strays),
         next((part.why for part in found if part.why), fact.protocol.why if known else None),
     )
-    groups = yield from _groups(base, None, listed.found or suites.found, 1)
+    groups = Listing()
+    if version is Version.TLSv1_2:
+        groups = yield from _groups_of(base, listed.found or suites.found, [], 1)
     note = f"{version.label}: picks some suites only where others are not offered"
     return _facts(version, suites, groups, [*fact.notes, note])
 
@@ -466,58 +487,78 @@ def _suites(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
     )
 
 
-def _groups(
-    hello: Hello, first: Answer | None, suites: tuple[int, ...], insist: int
-) -> Exploration[Listing]:
-    if not suites or hello.version < Version.TLSv1_2 or hello.extensions == "none":
-        return Listing()
-    if hello.version is Version.TLSv1_3:
-        every = registry.groups_of(hello.version)
-        # The opening has offered all groups already, and its answer named the first pick.
-        known = first if hello.groups == every else None
-        listing = yield from eliminate(replace(hello, groups=every), GROUPS, known, insist=insist)
-        if listing.found or listing.why or listing.strays:
-            return listing
-        # It speaks 1.3 and still refuses a list of all groups: it stumbles over long ones.
-        short = [replace(hello, groups=part) for part in _chunks(every, SHORT_GROUPS)]
-        found = yield from together([eliminate(part, GROUPS, insist=insist) for part in short])
-        return Listing(
-            tuple(g for part in found for g in part.found),
-            strays=tuple(g for part in found for g in part.strays),
-            why=next((part.why for part in found if part.why), None),
-        )
-    table = registry.suites()
-    curves = tuple(s for s in suites if table[s].key_exchange == "ECDHE")
-    fields = tuple(s for s in suites if table[s].key_exchange == "DHE")
-    parts = []
-    if curves:
-        parts.append(
-            _curves(replace(hello, suites=curves, groups=registry.curves_of(hello.version)), insist)
-        )
-    if fields:
-        parts.append(
-            eliminate(
-                replace(hello, suites=fields, groups=registry.ffdhe_groups()), GROUPS, insist=insist
-            )
-        )
-    found = yield from together(parts)
-    curve_order = found[0].order if curves else None
+def _groups(hello: Hello, first: Answer, insist: int) -> Exploration[Listing]:
+    """The groups of TLS 1.3."""
+    every = registry.groups_of(hello.version)
+    # The opening has offered all groups already, and its answer named the first pick.
+    known = first if hello.groups == every else None
+    listing = yield from eliminate(replace(hello, groups=every), GROUPS, known, insist=insist)
+    if listing.found or listing.why or listing.strays:
+        return listing
+    # It speaks 1.3 and still refuses a list of all groups: it stumbles over long ones.
+    short = [replace(hello, groups=part) for part in _chunks(every, SHORT_GROUPS)]
+    found = yield from together([eliminate(part, GROUPS, insist=insist) for part in short])
     return Listing(
         tuple(g for part in found for g in part.found),
-        curve_order,
-        # A DHE server that knows no RFC 7919 uses its own prime whatever is offered: no stray.
-        strays=found[0].strays if curves else (),
+        strays=tuple(g for part in found for g in part.strays),
         why=next((part.why for part in found if part.why), None),
     )
 
 
-def _curves(base: Hello, insist: int) -> Exploration[Listing]:
-    listing = yield from eliminate(base, GROUPS, insist=insist)
-    authentications = {registry.suites()[s].authentication for s in base.suites}
-    if authentications != {"ECDSA"} or not listing.found or listing.why or listing.strays:
+def _curves(hello: Hello, first: Answer, insist: int) -> Exploration[Listing] | None:
+    """The curves of TLS 1.2, if they can be told before the suites are known: where the answer to
+    the opening has named the first."""
+    if hello.version is not Version.TLSv1_2 or hello.suites != registry.suites_of(hello.version):
+        return None
+    table, every = registry.suites(), registry.curves_of(hello.version)
+    signed = tuple(
+        s for s in hello.suites
+        if table[s].key_exchange == "ECDHE" and table[s].authentication in ("RSA", "ECDSA")
+    )  # fmt: skip
+    if not isinstance(first, Picked) or first.suite not in signed or first.group not in every:
+        return None
+    if hello.extensions == "none" or not first.whole or insist > 1:
+        return None
+    return eliminate(replace(hello, suites=signed, groups=every), GROUPS, first)
+
+
+def _groups_of(
+    hello: Hello, suites: tuple[int, ...], early: Sequence[Listing], insist: int
+) -> Exploration[Listing]:
+    """The groups of TLS 1.2 with these `suites`; `early` has its curves if they are known."""
+    if not suites or hello.extensions == "none":
+        return Listing()
+    table = registry.suites()
+    curves = tuple(s for s in suites if table[s].key_exchange == "ECDHE")
+    fields = tuple(s for s in suites if table[s].key_exchange == "DHE")
+    base = replace(hello, suites=curves, groups=registry.curves_of(hello.version))
+    parts = []
+    if curves and not early:
+        parts.append(eliminate(base, GROUPS, insist=insist))
+    if fields:
+        dhe = replace(hello, suites=fields, groups=registry.ffdhe_groups())
+        parts.append(eliminate(dhe, GROUPS, insist=insist))
+    found = [*early, *(yield from together(parts))]
+    if not curves and not early:
+        # A DHE server that knows no RFC 7919 uses its own prime whatever is offered: no stray.
+        return replace(found[0], strays=(), order=None) if found else Listing()
+    own = found[0]
+    if {table[s].authentication for s in curves} == {"ECDSA"}:
+        own = yield from _past_own_curve(base, own)
+    return Listing(
+        tuple(g for part in (own, *found[1:]) for g in part.found),
+        own.order,
+        strays=own.strays,
+        why=next((part.why for part in (own, *found[1:]) if part.why), None),
+    )
+
+
+def _past_own_curve(base: Hello, listing: Listing) -> Exploration[Listing]:
+    """`listing` with the curves that an ECDSA certificate's own hides: that must be among those
+    offered (RFC 8422, section 5.1), so striking it hides the others. They are offered again,
+    before the ones already found."""
+    if not listing.found or listing.why or listing.strays:
         return listing
-    # An ECDSA certificate's own curve must be among those offered (RFC 8422, section 5.1), so
-    # striking it hides the others: offer them again, before the ones already found.
     known = listing.found
     while True:
         left = tuple(g for g in base.groups if g not in known)
