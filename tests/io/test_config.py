@@ -65,6 +65,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "tiers": st.lists(st.sampled_from(TIERS), min_size=1).map(tuple),
     "endpoints": st.lists(PATHS, min_size=1, max_size=2).map(tuple),
     "depth": st.sampled_from(["quick", "standard"]),
+    "pace": st.sampled_from(["gentle", "normal", "fast"]),
     "deadline": SECONDS,
     "notify_timeout": SECONDS,
     "family": st.sampled_from([4, 6, None]),

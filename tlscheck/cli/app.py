@@ -19,7 +19,7 @@ from tlscheck.cli import configuring, selection
 from tlscheck.cli.comparing import diff, evaluate, history
 from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import UNWRITABLE, deliver, fail
-from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE
+from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
     from tlscheck.core.model import Endpoint, Report
@@ -62,6 +62,13 @@ def app() -> None:
     default=DEFAULTS.depth,
     show_default=True,
     help="quick: raw probes only. standard: and one HTTPS request.",
+)
+@click.option(
+    "--pace",
+    type=click.Choice(PACES),
+    default=DEFAULTS.pace,
+    show_default=True,
+    help="gentle: 2 connections at once to an address, and few in all. normal: 12. fast: 32.",
 )
 @click.option(
     "--lab", "use_lab", is_flag=True, help="Scan stand-ins on loopback, with deviations planted."
@@ -137,7 +144,7 @@ def scan(
             except store.CannotWrite as fault:
                 fail(str(fault), UNWRITABLE)
         with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
-            limits = Limits(deadline=settings.deadline)
+            limits = Limits.of(settings.pace, settings.deadline)
             job = scanning.Job(
                 targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
             )

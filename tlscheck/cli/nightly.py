@@ -22,7 +22,7 @@ import click
 
 from tlscheck.cli import configuring, selection
 from tlscheck.cli.output import UNWRITABLE, deliver, fail, warn
-from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE
+from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
     from tlscheck.cli.scanning import Done
@@ -49,6 +49,7 @@ class Night:
 @selection.options
 @click.option("--policy", "policies", multiple=True, metavar="P", help="As for scan; repeats.")
 @click.option("--depth", type=click.Choice(DEPTHS), default=DEFAULTS.depth, show_default=True)
+@click.option("--pace", type=click.Choice(PACES), default=DEFAULTS.pace, show_default=True)
 @click.option("--lab", "use_lab", is_flag=True, help="Scan stand-ins on loopback, for a trial.")
 @click.option("--ca-bundle", type=click.Path(path_type=Path), help="As for scan.")
 @click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
@@ -122,7 +123,7 @@ def _run(
     with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
         job = scanning.Job(
             targets, tuple(chosen), today, settings.depth, bundle,
-            Limits(deadline=settings.deadline), settings.family,
+            Limits.of(settings.pace, settings.deadline), settings.family,
         )  # fmt: skip
         journal = stack.enter_context(keeper.journal(job, resume=True, hours=RESUME_HOURS))
         done = scanning.run(job, journal)

@@ -22,6 +22,7 @@ from tlscheck.io.secret import Secret
 
 DEPTHS = ("quick", "standard")
 LOG_FORMATS = ("text", "json")
+PACES = ("gentle", "normal", "fast")
 WEBHOOK_FORMATS = ("json", "slack")
 LONGEST_DEADLINE = 3600  # seconds
 
@@ -38,6 +39,7 @@ class Settings:
     tiers: tuple[str, ...] = ()
     policies: tuple[str, ...] = ("aws-iam-2020",)
     depth: str = "standard"
+    pace: str = "normal"
     ca_bundle: Path | None = None
     deadline: float = 60.0  # seconds for one address
     family: int | None = None  # 4 or 6 leaves out the addresses of the other
@@ -281,6 +283,11 @@ SETTINGS: tuple[Setting, ...] = (
         "depth",
         _choice(*DEPTHS),
         "quick: raw probes only. standard: and one HTTPS request.",
+    ),
+    Setting(
+        "pace",
+        _choice(*PACES),
+        "gentle: 2 connections at once to an address, and few in all. normal: 12. fast: 32.",
     ),
     Setting(
         "ca_bundle",

@@ -7,12 +7,14 @@ reports.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
-from tlscheck.core import doubt, model
+from tlscheck.core import doubt, foresight, model
 from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
@@ -24,39 +26,68 @@ from tlscheck.core.explore import (
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import sendable_name
+from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.prober import Prober
 from tlscheck.scan.world import Limits, Resolved, World
 
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
 INTERRUPTED = "interrupted"
+START = 1.5  # seconds for which a target counts as one that has just begun
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
 
 
 class Run:
-    """What all targets of a run share: the limit on connections, and the end."""
+    """What all targets of a run share: the limits, what servers taught, and the end."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, endpoints: Sequence[Endpoint]) -> None:
         self.world = world
         self.slots = asyncio.Semaphore(world.limits.at_once)
         self.probers: set[Prober] = set()
         self.interrupted = False
+        kinds = Counter(map(_kind, endpoints))
+        self._lessons = {kind: Lesson(count) for kind, count in kinds.items()}
+        self._starts = asyncio.Semaphore(max(1, world.limits.at_once // 4))
 
     def interrupt(self) -> None:
         """Ask no more; what was learned stays."""
         self.interrupted = True
         for prober in self.probers:
             prober.halt(INTERRUPTED)
+        for lesson in self._lessons.values():
+            lesson.end()
 
     async def probe(self, target: Target) -> TargetReport:
         """All observations of one target."""
+        lesson = self._lessons[_kind(target.endpoint)]
+        async with lesson.turn(), self._start():
+            return await self._probe(target, lesson)
+
+    @asynccontextmanager
+    async def _start(self) -> AsyncIterator[None]:
+        """A place among the targets that have just begun: the memory that a run takes has a bound,
+        and a slow target keeps no other from its turn."""
+        await self._starts.acquire()
+        later = asyncio.get_running_loop().call_later(START, self._starts.release)
+        try:
+            yield
+        finally:
+            if later.when() > asyncio.get_running_loop().time():
+                later.cancel()
+                self._starts.release()
+
+    async def _probe(self, target: Target, lesson: Lesson) -> TargetReport:
+        limits = self.world.limits
         prober = Prober(target, self.world, self.slots)
         https = asyncio.ensure_future(self.world.https(target)) if self.world.https else None
         self.probers.add(prober)
         if self.interrupted:
             prober.halt(INTERRUPTED)
+        roomy = len(self.probers) * limits.per_target <= limits.at_once
         try:
-            facts, mixed = await _explore(prober, sendable_name(target.endpoint.sni))
+            name = sendable_name(target.endpoint.sni)
+            facts, mixed = await _explore(prober, name, lesson, roomy)
+            await prober.ahead.landed()
         finally:
             self.probers.discard(prober)
         answered = await https if https else {}
@@ -97,20 +128,37 @@ class Run:
         return report_of(endpoint, tuple(sorted(reports, key=lambda report: report.address)))
 
 
-async def _explore(prober: Prober, name: str | None) -> tuple[tuple[VersionFacts, ...], str | None]:
-    """What was found of each version, by age; and how the answers contradict each other."""
-    openings = [opening(version, name) for version in VERSIONS[:FIRST]]
+async def _explore(
+    prober: Prober, name: str | None, lesson: Lesson, roomy: bool
+) -> tuple[tuple[VersionFacts, ...], str | None]:
+    """What was found of each version, by age; and how the answers contradict each other. `roomy`:
+    there is room for more connections to a server that has said nothing yet."""
+    openings = [opening(version, name) for version in VERSIONS[: None if roomy else FIRST]]
     replies = await prober.open(openings, knocks(name))
-    first = await asyncio.gather(
+    first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
+    known = foresight.fitting(lesson.trails, first)
+    guess = known or (foresight.likely(first) if prober.limits.guess else ())
+    prober.ahead.follow(foresight.rest(guess, first), name, first)
+    found = await asyncio.gather(
         *(
             prober.drive(explore_version(version, name), reply)
             for version, reply in zip_longest(VERSIONS, replies)
         )
     )
-    facts = await _behind(prober, sorted(first, key=lambda fact: fact.version), name)
-    await prober.answers(doubt.doubts(prober.log))
+    plain = tuple(sorted(found, key=lambda fact: fact.version))
+    asked = tuple(prober.log)
+    if known and foresight.same(asked, known):
+        facts = plain
+        await prober.answers(doubt.briefly(asked))
+    elif not prober.limits.again and doubt.agreed(asked):
+        facts = plain
+    else:
+        facts = await _behind(prober, plain, name)
+        await prober.answers(doubt.doubts(prober.log))
     mixed = doubt.contradiction(prober.log)
     if mixed is None:
+        if facts == plain and prober.stopped is None and not any(f.told() for f in facts):
+            lesson.learn(foresight.trail_of(asked))
         return facts, None
     # Unequal servers share this address: ask everything so often that each is met.
     again = await asyncio.gather(
@@ -158,6 +206,11 @@ async def _behind(
     return tuple(seen.get(fact.version, fact) for fact in facts)
 
 
+def _kind(endpoint: Endpoint) -> tuple[str, str]:
+    """Endpoints that are probably set up alike."""
+    return endpoint.service, endpoint.variant
+
+
 def unprobed(address: str, why: str, *, skipped: bool = False) -> TargetReport:
     """The report of a target that was never asked anything."""
     protocols = {version.label: model.Protocol("unknown", why) for version in sorted(VERSIONS)}
@@ -200,7 +253,7 @@ async def scan(
     All start at once under the limit on connections, so no far or silent one holds up the rest.
     When `stop` is set, what was learned by then is reported, and the rest as interrupted.
     """
-    run = Run(world)
+    run = Run(world, endpoints)
     done: list[EndpointReport] = []
 
     async def one(endpoint: Endpoint) -> EndpointReport:

@@ -30,6 +30,7 @@ from tlscheck.core.wire import (
     Ssl2Picked,
     Unreachable,
 )
+from tlscheck.scan.ahead import Ahead
 from tlscheck.scan.pace import Pace
 from tlscheck.scan.world import World
 
@@ -91,6 +92,7 @@ class Prober:
         self._queue: list[asyncio.Future[None]] = []
         self._lost: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Any]] = set()
+        self.ahead = Ahead(self.ask, self.limits.per_target, self.limits.guess)
 
     # --- explorations
 
@@ -110,7 +112,8 @@ class Prober:
         """What each of `hellos` is answered, all asked at once."""
 
         async def one(hello: Hello) -> Answer:
-            return await self._settled(hello, await self.ask(hello))
+            reply = await self.ahead.reply(hello)
+            return await self._settled(hello, reply or await self.ask(hello))
 
         return tuple(await asyncio.gather(*(one(hello) for hello in hellos)))
 
@@ -150,7 +153,11 @@ class Prober:
             self._wake()
 
     async def ask(
-        self, hello: Hello, read: float | None = None, *, aside: bool = False
+        self,
+        hello: Hello,
+        read: float | None = None,
+        *,
+        aside: bool = False,
     ) -> Reply | None:
         """One exchange, or `None` once this target is stopped. `read` is seconds; `aside` does
         not wait for a place among those to this address: for the few that must. Passing faults

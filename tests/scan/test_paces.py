@@ -1,0 +1,176 @@
+"""Whatever the pace, and whatever was guessed, the same is found; a guess only saves waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.test_doubt import ECDHE, NEW, OLD, RSA, server
+from tests.core.test_explore import USUAL, Profile, expect, profiles
+from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
+from tlscheck.core import foresight, registry
+from tlscheck.core.explore import VersionFacts
+from tlscheck.core.model import EndpointReport
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Hello, Reply
+from tlscheck.scan import Limits
+
+PACES = ("gentle", "normal", "fast")
+TWELVE = server(ECDHE + RSA, OLD)
+MODERN = server(ECDHE, NEW)
+
+
+def found_exactly(report: EndpointReport, profile: Profile) -> None:
+    (target,) = report.targets
+    assert not report.mixed, target.features
+    for label, protocol in target.protocols.items():
+        version = registry.VERSION_BY_LABEL[label]
+        if version is not Version.SSLv2:
+            expect(profile, VersionFacts(version, protocol), [])
+
+
+@settings(max_examples=60, deadline=None)
+@given(profiles())
+def test_every_pace_finds_the_same_in_any_server(profile: Profile) -> None:
+    spent = {}
+    for pace in PACES:
+        report = scanned(Server(profile), Limits.of(pace, 60)).endpoint
+        found_exactly(report, profile)
+        spent[pace] = report.targets[0].connections
+    plain = scanned(Server(profile), replace(Limits(), guess=False)).endpoint
+    # What a wrong guess costs: at most what is asked at once, for the first and each after it, of
+    # each version that is spoken; never more than twice as much in all.
+    assert spent["normal"] <= 2 * plain.targets[0].connections
+
+
+@pytest.mark.parametrize("number", range(0, len(foresight.usual()), 7))
+def test_a_usual_server_is_found_without_a_question_in_vain(number: int) -> None:
+    usual = foresight.usual()[number]
+    profile = Profile(
+        dict(usual.suites), dict.fromkeys(usual.suites, usual.groups), (), usual.server_order
+    )
+
+    async def serve(hello: Hello, wait: float) -> Reply:
+        await asyncio.sleep(ROUND_TRIP)
+        return plainly(profile, hello)
+
+    quick = scanned(serve)
+    slow = scanned(serve, replace(Limits(), guess=False))
+    found_exactly(quick.endpoint, profile)
+    assert quick.endpoint.targets[0].protocols == slow.endpoint.targets[0].protocols
+    assert quick.seconds <= slow.seconds
+
+
+@dataclass
+class Clocked:
+    """A server that notes when it was asked first and answered last, and how many at once."""
+
+    profile: Profile
+    first: float | None = None
+    last: float = 0.0
+    open: int = 0
+    most: int = 0
+    connections: int = 0
+    asked: list[Hello] = field(default_factory=list)
+
+    async def __call__(self, hello: Hello, wait: float) -> Reply:
+        now = asyncio.get_running_loop().time
+        self.first = now() if self.first is None else self.first
+        self.connections += 1
+        self.open += 1
+        self.most = max(self.most, self.open)
+        self.asked.append(hello)
+        await asyncio.sleep(ROUND_TRIP)
+        self.open -= 1
+        self.last = now()
+        return plainly(self.profile, hello)
+
+    @property
+    def rounds(self) -> float:
+        assert self.first is not None
+        return (self.last - self.first) / ROUND_TRIP
+
+
+@pytest.mark.parametrize("profile", [TWELVE, MODERN], ids=["twelve", "modern"])
+@pytest.mark.parametrize("pace", ["normal", "fast"])
+def test_a_neighbour_costs_30_connections_in_4_round_trips(profile: Profile, pace: str) -> None:
+    servers = [Clocked(profile) for _ in range(95)]
+    reports, _ = scanned_together(servers, Limits.of(pace, 60))
+    for report in reports:
+        found_exactly(report, profile)
+    for clocked in servers[2:]:
+        assert clocked.connections <= 30
+        assert clocked.rounds <= 4.01
+
+
+def test_each_pace_keeps_to_its_connections_at_once() -> None:
+    for pace, most in (("gentle", 2), ("normal", 12), ("fast", 32)):
+        servers = [Clocked(TWELVE) for _ in range(12)]
+        scanned_together(servers, Limits.of(pace, 60))
+        assert max(clocked.most for clocked in servers) <= most
+
+
+def test_gentle_asks_the_twelve_suites_with_30_connections() -> None:
+    assert scanned(Server(TWELVE), Limits.of("gentle", 60)).endpoint.targets[0].connections <= 30
+
+
+@st.composite
+def changed(draw: st.DrawFn, profile: Profile) -> Profile:
+    """Another server, not quite like `profile`."""
+    suites, curves = dict(profile.suites), dict(profile.curves)
+    version = draw(st.sampled_from(sorted(suites)))
+    mine = suites[version]
+    match draw(st.sampled_from(["less", "more", "order", "curves", "version", "both"])):
+        case "less" if len(mine) > 1:
+            gone = draw(st.sampled_from(mine))
+            suites[version] = tuple(suite for suite in mine if suite != gone)
+        case "more":
+            extra = draw(st.sampled_from([s for s in USUAL[version] if s not in mine]))
+            at = draw(st.integers(0, len(mine)))
+            suites[version] = (*mine[:at], extra, *mine[at:])
+        case "order":
+            suites[version] = tuple(draw(st.permutations(mine)))
+        case "curves":
+            curves[version] = tuple(draw(st.permutations(curves[version])))[
+                : draw(st.integers(1, 3))
+            ]
+        case "version" if len(suites) > 1:
+            del suites[version]
+        case "both":
+            return replace(profile, server_order=not profile.server_order)
+    return replace(profile, suites=suites, curves=curves)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.sampled_from([TWELVE, MODERN]), st.sampled_from(PACES))
+def test_what_differs_from_its_neighbours_is_found_all_the_same(
+    data: st.DataObject, common: Profile, pace: str
+) -> None:
+    odd = data.draw(changed(common))
+    kinds = [common] * 5 + [odd] + [common] * 4 + [odd]
+    reports, _ = scanned_together([Server(profile) for profile in kinds], Limits.of(pace, 60))
+    for report, profile in zip(reports, kinds, strict=True):
+        found_exactly(report, profile)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_neighbour_in_trouble_is_asked_until_it_is_known(seed: int) -> None:
+    servers = [Server(MODERN, seed + n, resets=0.3 if n > 5 else 0.0) for n in range(12)]
+    reports, _ = scanned_together(list(servers))
+    for report in reports:
+        found_exactly(report, MODERN)
+
+
+def test_those_who_wait_for_the_first_do_not_wait_for_ever() -> None:
+    silent = [Server(MODERN, silent=1.0) for _ in range(2)]
+    servers = [*silent, *(Clocked(MODERN) for _ in range(12))]
+    reports, _ = scanned_together(list(servers))
+    for clocked in servers[2:]:
+        assert isinstance(clocked, Clocked)
+        assert clocked.last < 6
+    for report in reports[2:]:
+        found_exactly(report, MODERN)
