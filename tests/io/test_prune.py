@@ -28,11 +28,11 @@ NAMES = st.builds(
     name,
     MOMENTS | st.sampled_from([datetime(2020, 12, 30, h) for h in range(24)]),
     st.sampled_from(["00", "1b56f0e1", "ff"]),
-    st.sampled_from([".json", ".json.gz"]),
 )
 FOREIGN = st.sampled_from(
     ["README.md", "sample.json", ".lock", "index.json", "20201301T000000Z-aa.json",
-     "20201230T000000Z-aa.json.bak", ".20201230T000000Z-aa.json.x1", "20201230T000000Z-AA.json",
+     "20201230T000000Z-aa.json.bak", "20201230T000000Z-aa.json.gz",
+     ".20201230T000000Z-aa.json.x1", "20201230T000000Z-AA.json",
      "20201230T000000Z-aa.json\n", "٢٠201230T000000Z-aa.json", "20200230T000000Z-aa.json",
      "../20201230T000000Z-aa.json", "20201230T000000Z-.json"]
 )  # fmt: skip

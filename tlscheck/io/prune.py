@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 
 # 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
-_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-[0-9a-f]+\.json(\.gz)?")
+_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-[0-9a-f]+\.json")
 
 
 @dataclass(frozen=True, slots=True)

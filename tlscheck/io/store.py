@@ -86,16 +86,22 @@ def _close(node: Any) -> None:
 
 
 # 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
-_NAME = re.compile(r"(?P<day>\d{8})T\d{6}Z-(?P<run>[0-9a-f]+)\.json(\.gz)?")
+_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-(?P<run>[0-9a-f]+)\.json")
 
 
 def kept(directory: Path) -> list[Path]:
-    """The reports in `directory`, oldest first. Raises `BadReport` when it cannot be read."""
+    """The reports in `directory`, oldest first; what is a symbolic link is none of them. Raises
+    `BadReport` when it cannot be read."""
     try:
-        names = sorted(entry.name for entry in os.scandir(directory) if _NAME.fullmatch(entry.name))
+        with os.scandir(directory) as entries:
+            names = sorted(e.name for e in entries if _NAME.fullmatch(e.name) and _is_file(e))
     except OSError as fault:
         raise BadReport(f"{directory}: {fault.strerror or fault}") from fault
     return [directory / name for name in names]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False)
 
 
 def find(directory: Path, what: str) -> Path:
@@ -106,7 +112,10 @@ def find(directory: Path, what: str) -> Path:
     path = Path(what)
     if path.is_file() or os.sep in what:
         return path
-    paths = kept(directory)
+    try:
+        paths = kept(directory)
+    except BadReport as fault:
+        raise BadReport(f"{what}: no such file, and no run or date either: {fault}") from fault
     day = what.replace("-", "") if re.fullmatch(r"\d{4}-\d{2}-\d{2}", what) else None
     named = [(path, match) for path in paths if (match := _NAME.fullmatch(path.name))]
     if day:
@@ -147,11 +156,14 @@ def read(path: Path) -> Report:
     if found != "tlscheck-report/1":
         raise BadReport(f'{path}: "schema" must be "tlscheck-report/1"; is it a report?')
     try:
-        return TypeAdapter(Report).validate_python(document)
+        return TypeAdapter(Report).validate_python(document, extra="forbid")
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise BadReport(f"{path}: {place}: {first['msg']}") from fault
+        what = first["msg"]
+        if first["type"] == "unexpected_keyword_argument":
+            what = "unknown field; remove it, or read it with the version that wrote it"
+        raise BadReport(f"{path}: {place}: {what}") from fault
 
 
 def _finite(text: str) -> float:
