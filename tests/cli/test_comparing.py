@@ -13,6 +13,7 @@ import pytest
 from tests.cli.program import run
 from tlscheck.core.diff import Document
 from tlscheck.io import store
+from tlscheck.render.notice import Notice
 
 SAMPLE = Path(__file__).resolve().parents[2] / "reports" / "sample.json"
 FIPS, GOOD = "sts:aws:us-west-1:fips-dualstack", "sts:aws:us-west-1:standard"
@@ -72,6 +73,8 @@ def test_json_fits_its_schema_and_markdown_is_a_table(
     keep: Callable[..., Path], tmp_path: Path
 ) -> None:
     pair = [str(keep(1)), str(keep(2, offers_11))]
+    notice = run("schema", "notice", cwd=tmp_path)
+    assert json.loads(notice.stdout) == store.schema(Notice, "tlscheck-notice/1")
     schema = run("schema", "diff", cwd=tmp_path)
     assert json.loads(schema.stdout) == store.schema(Document, "tlscheck-diff/1")
     done = run("diff", *pair, "--format", "json", cwd=tmp_path)
@@ -136,3 +139,33 @@ def test_saved_observations_are_judged_again_without_a_scan(tmp_path: Path) -> N
     assert report["endpoints"] == json.loads(SAMPLE.read_text())["endpoints"]
     early = run("evaluate", str(SAMPLE), "--as-of", "2019-01-01", cwd=tmp_path)
     assert early.returncode == 0 and "4 not_applicable" in early.stdout
+
+
+@pytest.mark.parametrize("layer", ["file", "environment", "flag"])
+def test_reports_and_policies_are_looked_up_where_the_configuration_says(
+    layer: str, keep: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(1), keep(2, offers_11)
+    (tmp_path / "reports").rename(tmp_path / "else where")
+    flags: tuple[str, ...] = ()
+    if layer == "file":
+        (tmp_path / "tlscheck.toml").write_text(
+            'reports = "else where"\npolicies = ["aws-current"]'
+        )
+    elif layer == "environment":
+        monkeypatch.setenv("TLSCHECK_REPORTS", "else where")
+        monkeypatch.setenv("TLSCHECK_POLICIES", "aws-current")
+    else:
+        (tmp_path / "tlscheck.toml").write_text('reports = "nowhere"\npolicies = ["aws-iam-2020"]')
+        flags = ("--reports", "else where")
+    done = run("diff", *flags, cwd=tmp_path)
+    assert done.returncode == 1 and "TLSv1.1 now offered" in done.stdout
+    assert "2 reports" in run("history", *flags, cwd=tmp_path).stdout
+    for name in ("00000001", "2026-11-01"):
+        shown = run("show", name, "--format", "json", *flags, cwd=tmp_path)
+        assert json.loads(shown.stdout)["run"]["id"] == "00000001"
+    policy = ("--policy", "aws-current") if flags else ()
+    again = run("evaluate", "00000001", "--format", "json", *flags, *policy, cwd=tmp_path)
+    assert {f["policy"] for f in json.loads(again.stdout)["findings"]} == {"aws-current"}
+    bad = run("evaluate", "00000001", *flags, "--policy", "nope", cwd=tmp_path)
+    assert bad.returncode == 2 and "nope" in bad.stderr

@@ -176,3 +176,17 @@ def test_what_a_scan_cannot_use_is_named_with_its_place(
 ) -> None:
     (tmp_path / "tlscheck.toml").write_text(text)
     assert said(run("scan", cwd=tmp_path)).startswith(says)
+
+
+def test_what_is_listed_is_what_a_scan_would_probe(tmp_path: Path) -> None:
+    (tmp_path / "tlscheck.toml").write_text('regions = ["eu-west-1"]\nservices = ["sts"]\n')
+    done = run("endpoints", "list", "--format", "hosts", cwd=tmp_path)
+    assert done.stdout.split() == ["sts.eu-west-1.api.aws", "sts.eu-west-1.amazonaws.com"]
+    other = run("endpoints", "list", "--format", "hosts", "--region", "eu-west-2", cwd=tmp_path)
+    assert other.stdout.split() == ["sts.eu-west-2.api.aws", "sts.eu-west-2.amazonaws.com"]
+    bare = run("endpoints", "list", "--config", "gone.toml", cwd=tmp_path)
+    assert bare.returncode == 2 and "gone.toml" in bare.stderr
+    (tmp_path / "tlscheck.toml").write_text('regions = ["nowhere-1"]\n')
+    for command in (("endpoints", "list"), ("lab",)):
+        none = run(*command, cwd=tmp_path)
+        assert none.returncode == 2 and "nowhere-1" in none.stderr

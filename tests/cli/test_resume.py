@@ -408,3 +408,9 @@ def test_an_answer_to_a_signal_is_not_a_finished_endpoint(tmp_path: Path) -> Non
 def test_resume_and_an_output_file_exclude_each_other(tmp_path: Path) -> None:
     done = run("scan", "--resume", "-o", "r.json", cwd=tmp_path)
     assert done.returncode == 2 and "leave out -o" in done.stderr
+
+
+def test_there_is_no_going_on_with_a_lab(tmp_path: Path) -> None:
+    done = run("scan", "--lab", "--resume", cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == "" and len(done.stderr.splitlines()) == 1
+    assert "each --lab is another one" in done.stderr and not list(tmp_path.iterdir())

@@ -162,7 +162,7 @@ def test_each_change_is_told_once_and_quiet_nights_tell_nothing() -> None:
                 payload = notice.generic(document, {"pass": 1})
                 assert post(server.url(), payload, key=document.new.run, patience=QUICK).ok
         bodies = [json.loads(body) for _, _, body in server.seen]
-    assert [body["id"] for body in bodies] == ["00000003", "00000003", "00000005"]
+    assert [body["new"]["run"] for body in bodies] == ["00000003", "00000003", "00000005"]
     assert bodies[0] == bodies[1]  # the one that got a 503, again
     assert [change["says"] for change in bodies[0]["changed"]] == ["TLSv1.1 no longer offered"]
     assert [change["says"] for change in bodies[2]["broke"]] == ["p/r: pass -> fail"]

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import unicodedata
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlscheck.core.diff import Change, Document, Side, Weight
 from tlscheck.core.model import VERDICTS, Verdict
+from tlscheck.io import store
 from tlscheck.render.notice import (
     MOST_CHANGES,
     MOST_TEXT,
     MOST_WORDS,
     TELLING,
+    Notice,
     chat,
     generic,
+    identity,
     worth_telling,
 )
 
+SCHEMA = store.schema(Notice, "tlscheck-notice/1")
 OLD = Side("0a", "2026-11-23T02:00:00Z", True)
 NEW = Side("0b", "2026-11-24T02:00:00Z", True)
 SUMMARY: dict[Verdict, int] = {"pass": 93, "fail": 2}
@@ -75,9 +80,11 @@ def test_the_generic_notice_says_it_all() -> None:
         change("sight"),
         circumstances=("tool: 0.1.0 -> 0.2.0",),
     )
-    assert generic(said, SUMMARY) == {
+    told = json.loads(json.dumps(generic(said, SUMMARY)))
+    jsonschema.validate(told, SCHEMA)
+    assert told == {
         "schema": "tlscheck-notice/1",
-        "id": "0b",
+        "id": identity(said),
         "old": {"run": "0a", "started": "2026-11-23T02:00:00Z", "complete": True},
         "new": {"run": "0b", "started": "2026-11-24T02:00:00Z", "complete": True},
         "circumstances": ["tool: 0.1.0 -> 0.2.0"],

@@ -16,7 +16,7 @@ import click
 
 from tlscheck import __version__
 from tlscheck.cli import configuring, selection
-from tlscheck.cli.comparing import diff, evaluate, history
+from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import UNWRITABLE, deliver, fail
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
@@ -131,6 +131,8 @@ def scan(
     check_bundle(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
+    if use_lab and resume:
+        fail("--resume has nothing to go on with: each --lab is another one; leave out one of them")
     from tlscheck.cli import keeping, scanning
     from tlscheck.io import store
     from tlscheck.scan import Limits
@@ -148,20 +150,20 @@ def scan(
             job = scanning.Job(
                 targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
             )
-            if keeper:
+            journal = None  # the next lab is another one: nothing to go on with
+            if keeper and not use_lab:
                 journal = stack.enter_context(keeper.journal(job, resume=resume, hours=hours))
-                done = scanning.run(job, journal)
-            else:
-                done = scanning.run(job)
+            done = scanning.run(job, journal)
         if keeper:
             path, kept = keeper.keep(done)
             deliver(rendered(done.report, form, sys.stdout.isatty(), path), None)
             if kept:
-                fail(kept, UNWRITABLE)
+                more = "; --resume goes on with what was learned" if journal else ""
+                fail(f"{kept}{more}", UNWRITABLE)
         else:
             deliver(rendered(done.report, form, colour=False), output)
     if done.signal:
-        more = "" if output else "; --resume goes on with it"
+        more = "; --resume goes on with it" if journal else ""
         print(f"tlscheck: interrupted; the report is marked incomplete{more}", file=sys.stderr)
         sys.exit(128 + done.signal)
     sys.exit(status_of(done.report))
@@ -253,21 +255,7 @@ def rendered(report: Report, form: str, colour: bool, path: str | None = None) -
     return text if text.endswith("\n") else text + "\n"
 
 
-@app.command()
-@click.argument("report", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
-def show(report: Path, form: str, output: Path | None) -> None:
-    """A saved report, in any format."""
-    from tlscheck.io import store
-
-    try:
-        saved = store.read(report)
-    except store.BadReport as fault:
-        fail(str(fault))
-    deliver(rendered(saved, form, output is None and sys.stdout.isatty()), output)
-
-
+app.add_command(show)
 app.add_command(diff)
 app.add_command(evaluate)
 app.add_command(history)
@@ -276,9 +264,9 @@ app.add_command(nightly)
 
 
 @app.command()
-@click.argument("name", type=click.Choice(["report", "diff"]), default="report")
+@click.argument("name", type=click.Choice(["report", "diff", "notice"]), default="report")
 def schema(name: str) -> None:
-    """The JSON Schema of a format: of reports, or of diffs."""
+    """The JSON Schema of a format: of reports, of diffs, or of what a webhook is told."""
     from importlib.resources import files
 
     text = files("tlscheck").joinpath(f"schemas/tlscheck-{name}-1.json").read_text("utf-8")
@@ -293,9 +281,11 @@ def endpoints() -> None:
 @endpoints.command("list")
 @selection.options
 @click.option("--format", "form", type=click.Choice(["table", "json", "hosts"]), default="table")
-def list_(files: tuple[Path, ...], form: str, **filters: tuple[str, ...]) -> None:
-    """The endpoints that a scan with these filters would probe."""
-    chosen = selection.select(selection.load(files), filters)
+@configuring.option
+@click.pass_context
+def list_(context: click.Context, /, form: str, **given: Any) -> None:
+    """The endpoints that a scan with these filters, and those configured, would probe."""
+    chosen = endpoints_of(configuring.effective(context), (), given)
     if form == "hosts":
         deliver("".join(f"{e.host}\n" for e in chosen), None)
     elif form == "json":
@@ -362,7 +352,9 @@ def policies_check(files: tuple[str, ...]) -> None:
 @click.option(
     "--directory", type=click.Path(path_type=Path), help="Where to write endpoints.toml and ca.pem."
 )
-def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, ...]) -> None:
+@configuring.option
+@click.pass_context
+def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None:
     """Stand-ins for the endpoints on loopback, in the foreground."""
     import shlex
     import tempfile
@@ -370,7 +362,7 @@ def lab(files: tuple[Path, ...], directory: Path | None, **filters: tuple[str, .
     from tlscheck.lab import process as labs
     from tlscheck.render.clean import clean
 
-    chosen = selection.select(selection.load(files), filters)
+    chosen = endpoints_of(configuring.effective(context), (), given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         place = directory or Path(

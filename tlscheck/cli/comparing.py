@@ -1,40 +1,74 @@
-"""The commands that work on saved reports: diff, evaluate."""
+"""The commands that work on saved reports: show, diff, evaluate, history."""
 
 from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tlscheck.cli import configuring
 from tlscheck.cli.output import deliver, fail, warn
 from tlscheck.core.diff import PRESENT
+from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from tlscheck.core.history import Facts
+    from tlscheck.core.model import Report
 
-REPORTS = Path("reports")
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where reports are kept."""
+    reports = click.option(
+        "--reports", type=click.Path(path_type=Path), default=DEFAULTS.reports, show_default=True,
+        help="Directory in which runs are looked up.",
+    )  # fmt: skip
+    return reports(configuring.option(command))
+
+
+def _found(directory: Path, name: str) -> Report:
+    """The report that `name` names: a file, a run id, or a date."""
+    from tlscheck.io import store
+
+    try:
+        return store.read(store.find(directory, name))
+    except store.BadReport as fault:
+        fail(str(fault))
+
+
+@click.command()
+@click.argument("report")
+@_options
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.pass_context
+def show(context: click.Context, /, report: str, form: str, output: Path | None, **_: Any) -> None:
+    """A saved report (a file, a run id, or a date), in any format."""
+    from tlscheck.cli.app import rendered
+
+    saved = _found(configuring.effective(context).settings.reports, report)
+    deliver(rendered(saved, form, output is None and sys.stdout.isatty()), output)
 
 
 @click.command()
 @click.argument("old", required=False)
 @click.argument("new", required=False)
-@click.option(
-    "--reports",
-    type=click.Path(path_type=Path),
-    default=REPORTS,
-    show_default=True,
-    help="Directory in which runs are looked up.",
-)
+@_options
 @click.option(
     "--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table",
     show_default=True,
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
-def diff(old: str | None, new: str | None, reports: Path, form: str, output: Path | None) -> None:
+@click.pass_context
+def diff(
+    context: click.Context, /, old: str | None, new: str | None, form: str, output: Path | None,
+    **_: Any,
+) -> None:  # fmt: skip
     """What changed from OLD to NEW: files, run ids or dates; the last two by default.
 
     Exit status 0: no change (but perhaps sight lost or regained), 1: changes, 2: trouble.
@@ -43,6 +77,7 @@ def diff(old: str | None, new: str | None, reports: Path, form: str, output: Pat
     from tlscheck.io import store
     from tlscheck.render import diff as rendering
 
+    reports = configuring.effective(context).settings.reports
     if old and not new:
         fail("give both OLD and NEW, or neither for the last two")
     try:
@@ -58,7 +93,8 @@ def diff(old: str | None, new: str | None, reports: Path, form: str, output: Pat
 
 
 @click.command()
-@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("names", nargs=-1, required=True, metavar="REPORT...")
+@_options
 @click.option(
     "--policy", "policies", multiple=True, metavar="P", help="Policy id or file; repeats."
 )
@@ -67,26 +103,26 @@ def diff(old: str | None, new: str | None, reports: Path, form: str, output: Pat
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.pass_context
 def evaluate(
-    reports: tuple[Path, ...], policies: tuple[str, ...], as_of: str | None, form: str,
-    output: Path | None,
+    context: click.Context, /, names: tuple[str, ...], as_of: str | None, form: str,
+    output: Path | None, **_: Any,
 ) -> None:  # fmt: skip
-    """Judge saved observations again, by another policy or for another date, without scanning."""
-    from tlscheck.cli.app import DEFAULT_POLICY, day_of, policy_named, rendered, status_of
-    from tlscheck.cli.scanning import judged
-    from tlscheck.io import store
+    """Judge saved observations again, by another policy or for another date, without scanning.
 
-    if output and len(reports) > 1:
+    Each REPORT is a file, a run id, or a date.
+    """
+    from tlscheck.cli.app import day_of, rendered, status_of
+    from tlscheck.cli.scanning import judged
+
+    if output and len(names) > 1:
         fail("-o takes one report; leave it out, or evaluate one at a time")
-    chosen = [policy_named(name) for name in dict.fromkeys(policies or (DEFAULT_POLICY,))]
+    found = configuring.effective(context)
+    chosen = configuring.policies(found)
     day = day_of(as_of)
     worst = 0
-    for path in reports:
-        try:
-            saved = store.read(path)
-        except store.BadReport as fault:
-            fail(str(fault))
-        again = judged(saved, chosen, day)
+    for name in names:
+        again = judged(_found(found.settings.reports, name), chosen, day)
         deliver(rendered(again, form, output is None and sys.stdout.isatty()), output)
         status = status_of(again)
         worst = 1 if 1 in (worst, status) else max(worst, status)
@@ -95,10 +131,7 @@ def evaluate(
 
 @click.command()
 @click.argument("endpoint", required=False)
-@click.option(
-    "--reports", type=click.Path(path_type=Path), default=REPORTS, show_default=True,
-    help="Directory of the reports.",
-)  # fmt: skip
+@_options
 @click.option(
     "--confirm", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N",
     help="A change counts after N nights that agree on it.",
@@ -107,14 +140,17 @@ def evaluate(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.pass_context
 def history(
-    endpoint: str | None, reports: Path, confirm: int, form: str, output: Path | None
-) -> None:
+    context: click.Context, /, endpoint: str | None, confirm: int, form: str, output: Path | None,
+    **_: Any,
+) -> None:  # fmt: skip
     """What changed on which night; of ENDPOINT (id or host) also since when each fact holds."""
     from tlscheck.core.history import follow
     from tlscheck.io import nights, store
     from tlscheck.render import history as rendering
 
+    reports = configuring.effective(context).settings.reports
     try:
         paths = store.kept(reports)
     except store.BadReport as fault:

@@ -6,11 +6,13 @@ nowhere and draw nothing.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from typing import Any, get_args
+from dataclasses import asdict, astuple, dataclass
+from typing import Any, Literal, get_args
 
-from tlscheck.core.diff import Change, Document, Weight
+from tlscheck.core.diff import Change, Document, Side, Weight
 from tlscheck.core.model import VERDICTS, Verdict
 from tlscheck.render.clean import clean, cut
 
@@ -28,28 +30,72 @@ def worth_telling(document: Document) -> bool:
     return any(change.weight in TELLING for change in document.changes)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change in words."""
+
+    endpoint: str
+    topic: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a webhook is told (`tlscheck-notice/1`): the changes, and how many `more` there are.
+
+    A receiver that has had a notice of this `id` has been told already. `summary` is the new
+    report's, by verdict; `counts` are of all changes, by weight.
+    """
+
+    schema: Literal["tlscheck-notice/1"]
+    id: str
+    old: Side
+    new: Side
+    circumstances: tuple[str, ...]
+    summary: dict[Verdict, int]
+    counts: dict[Weight, int]
+    broke: tuple[Told, ...]
+    healed: tuple[Told, ...]
+    changed: tuple[Told, ...]
+    more: int
+
+
+def identity(document: Document) -> str:
+    """The same for the same changes since the same report, whichever run tells of them: whether a
+    notice has arrived before the run that sent it was killed, nobody can know."""
+    told = [document.old.run, *sorted(astuple(c) for c in _telling(document))]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
 def generic(
     document: Document, summary: Mapping[Verdict, int], most: int = MOST_CHANGES
 ) -> dict[str, Any]:
-    """`tlscheck-notice/1`, ready for JSON: at most `most` changes, and how `more` there are.
-
-    `id` is the run that found the changes: a receiver that has seen it has been told already.
-    `summary` is the new report's.
-    """
-    telling = [change for change in document.changes if change.weight in TELLING]
-    telling.sort(key=lambda change: TELLING.index(change.weight))
+    """The notice, ready for JSON, with at most `most` changes."""
+    telling = _telling(document)
     listed = telling[:most]
-    return {
-        "schema": "tlscheck-notice/1",
-        "id": _short(document.new.run),
-        "old": _side(asdict(document.old)),
-        "new": _side(asdict(document.new)),
-        "circumstances": [_short(said) for said in document.circumstances[:_MOST_SAID]],
-        "summary": {verdict: summary.get(verdict, 0) for verdict in VERDICTS},
-        "counts": _counts(document),
-        **{weight: [_told(c) for c in listed if c.weight == weight] for weight in TELLING},
-        "more": len(telling) - len(listed),
-    }
+    broke, healed, changed = (
+        tuple(_told(c) for c in listed if c.weight == weight) for weight in TELLING
+    )
+    notice = Notice(
+        schema="tlscheck-notice/1",
+        id=identity(document),
+        old=_side(document.old),
+        new=_side(document.new),
+        circumstances=tuple(_short(said) for said in document.circumstances[:_MOST_SAID]),
+        summary={verdict: summary.get(verdict, 0) for verdict in VERDICTS},
+        counts=_counts(document),
+        broke=broke,
+        healed=healed,
+        changed=changed,
+        more=len(telling) - len(listed),
+    )
+    return asdict(notice)
+
+
+def _telling(document: Document) -> list[Change]:
+    """The changes that are worth a notice, the worst first."""
+    telling = [change for change in document.changes if change.weight in TELLING]
+    return sorted(telling, key=lambda change: TELLING.index(change.weight))
 
 
 def chat(
@@ -57,7 +103,7 @@ def chat(
 ) -> dict[str, str]:
     """`{"text": ...}` as Slack and what is compatible with it take it, at most `MOST_TEXT` long."""
     head = _head(document, summary)
-    told = [c for weight in TELLING for c in document.changes if c.weight == weight]
+    told = _telling(document)
     room = MOST_TEXT - len(head) - len("\n```\n```") - len(f"\nand {len(told)} more")
     lines: list[str] = []
     for change in told[:most]:
@@ -91,13 +137,12 @@ def _counts(document: Document) -> dict[Weight, int]:
     return {w: sum(c.weight == w for c in document.changes) for w in get_args(Weight)}
 
 
-def _side(side: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _short(v) if isinstance(v, str) else v for name, v in side.items()}
+def _side(side: Side) -> Side:
+    return Side(_short(side.run), _short(side.started), side.complete)
 
 
-def _told(change: Change) -> dict[str, str]:
-    fields = ("endpoint", "topic", "says")
-    return {field: _short(getattr(change, field)) for field in fields}
+def _told(change: Change) -> Told:
+    return Told(_short(change.endpoint), _short(change.topic), _short(change.says))
 
 
 def _short(text: str) -> str:
