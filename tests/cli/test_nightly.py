@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.cli.program import TLSCHECK, run
@@ -86,12 +87,13 @@ def test_a_change_is_told_once_and_quiet_nights_say_nothing(tmp_path: Path) -> N
     assert "aws-iam-2020/transit-versions: exceeds -> fail" in changed.stdout
     assert (after.returncode, after.stdout) == (1, "")
     hooks = [json.loads(body) for path, body in came if path.endswith("/hook")]
-    assert len(hooks) == 1 and hooks[0]["broke"] and hooks[0]["schema"] == "tlscheck-notice/1"
+    assert len(hooks) == 1 and hooks[0]["broke"]
+    jsonschema.validate(hooks[0], json.loads(run("schema", "notice", cwd=tmp_path).stdout))
     pings = [path.rpartition("/ping")[2] for path, _ in came if "/ping" in path]
     # The very first was answered with 500, and sent again.
     assert pings == ["/start", "/start", "", *["/start", ""] * 3]
     assert "tlscheck_last_run_complete 1" in (tmp_path / "out/tlscheck.prom").read_text()
-    (path,) = (tmp_path / "reports").glob("*.json")  # of one day, the last is kept
+    (path,) = store.kept(tmp_path / "reports")  # of one day, the last is kept
     everything = path.read_text() + changed.stdout + json.dumps(hooks)
     assert SECRET not in everything
 
@@ -129,7 +131,7 @@ def test_a_second_run_ends_at_once_with_4_and_the_first_is_kept_when_it_is_ended
         first.send_signal(signal.SIGTERM)
         out, err = first.communicate(timeout=30)
     assert first.returncode == 128 + signal.SIGTERM and out == "" and "interrupted" in err
-    (path,) = (tmp_path / "reports").glob("*.json")
+    (path,) = store.kept(tmp_path / "reports")
     assert store.read(path).run.complete is False
 
 
@@ -157,10 +159,8 @@ def test_a_report_that_cannot_be_written_is_5_and_the_ping_fails(tmp_path: Path)
         with nginx.modern(tmp_path / "a") as server:
             one(server, tmp_path)
             assert run(*QUICK, cwd=tmp_path).returncode == 0
-            kept = sorted(path.name for path in (tmp_path / "reports").iterdir())
+            kept = store.kept(tmp_path / "reports")
             full = run(*QUICK, cwd=tmp_path, before=("prlimit", "--fsize=100"))
     assert full.returncode == 5
-    assert sorted(p.name for p in (tmp_path / "reports").iterdir() if p.suffix == ".json") == [
-        name for name in kept if name.endswith(".json")
-    ]
+    assert store.kept(tmp_path / "reports") == kept
     assert came[-1][0].endswith("/ping/fail")

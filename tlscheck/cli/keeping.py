@@ -63,7 +63,9 @@ class Keeper:
         try:
             path = store.keep(self.reports, done.report, as_json.render(done.report))
         except store.CannotWrite as fault:
-            return None, f"{fault}; --resume goes on with what was learned"
+            return None, str(fault)
+        if self._journal and self._journal.fault:
+            warn(f"{self._journal.fault}; the report is kept all the same")
         if self._journal and done.report.run.complete:
             journal.forget(self._place, self._journal.header)
         return str(path), None

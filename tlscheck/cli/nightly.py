@@ -1,7 +1,8 @@
 """The nightly run, as cron calls it: lock, scan, keep, compare, tell, prune.
 
-State is the reports themselves: the last complete one is what the next is compared with, so it
-moves only when a run has succeeded. What cannot be told or pruned is said, and changes nothing.
+A night is compared with what was told last (`io.state`), which moves only when a complete report is
+kept and what changed has arrived: a crash or a webhook that is down loses nothing. What cannot be
+told or pruned is said, and does not change the exit status.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring, selection
-from tlscheck.cli.output import UNWRITABLE, deliver, fail, warn
+from tlscheck.cli.output import UNWRITABLE, Failed, deliver, fail, log_as, warn
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
-    from tlscheck.cli.scanning import Done
+    from tlscheck.cli.keeping import Keeper
     from tlscheck.core.diff import Document
-    from tlscheck.core.model import Report
+    from tlscheck.core.memory import Memory
+    from tlscheck.core.model import Endpoint, Report
+    from tlscheck.core.policy import Policy
     from tlscheck.io.config import Effective
-    from tlscheck.io.notify import Sent
+    from tlscheck.io.notify import Event, Sent
     from tlscheck.io.settings import Settings
 
 RESUME_HOURS = 12.0
@@ -37,12 +40,19 @@ RESUME_HOURS = 12.0
 
 @dataclass(slots=True)
 class Night:
-    """What one run came to."""
+    """What one run came to; `document` is what changed since what was told last."""
 
+    key: str
     status: int = 0
-    report: str | None = None
-    changed: int = 0
+    report: Report | None = None
+    path: str | None = None
+    document: Document | None = None
     problems: list[str] = field(default_factory=list)
+
+    def problem(self, text: str) -> None:
+        """Something went wrong, and the run goes on."""
+        self.problems.append(text)
+        warn(text)
 
 
 @click.command()
@@ -80,168 +90,218 @@ def nightly(
 
     Says nothing unless something broke, healed or changed, or something went wrong.
     """
+    night = Night(datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+    try:
+        _nightly(context, night, use_lab, print_unit, given)
+    except SystemExit as end:
+        night.status = end.code if isinstance(end.code, int) else 1
+        if isinstance(end, Failed):
+            night.problems.append(end.message)
+    if as_json and not print_unit:
+        deliver(_result(night), None)
+    sys.exit(night.status)
+
+
+def _nightly(
+    context: click.Context, night: Night, use_lab: bool, print_unit: str | None,
+    given: dict[str, Any],
+) -> None:  # fmt: skip
     found = configuring.effective(context)
+    settings = found.settings
+    log_as(settings.log_format)
     if print_unit:
         deliver(_unit(print_unit, found), None)
         return
     from tlscheck.cli import keeping
     from tlscheck.cli.app import check_bundle, endpoints_of
 
-    said = _Log(found.settings.log_format)
     endpoints = endpoints_of(found, (), given)
     check_bundle(found)
     chosen = configuring.policies(found)
-    night = Night()
     with contextlib.ExitStack() as stack:
-        keeper = stack.enter_context(keeping.locked(found.settings.reports))
-        key = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        _note(_ping(found.settings, "start", "", key), night, said)
+        keeper = stack.enter_context(keeping.locked(settings.reports))
+        _ping(settings, "start", "", night)
         try:
-            done, document = _run(stack, keeper, found, endpoints, chosen, use_lab, night)
+            before = _remembered(settings.reports, night)
+            signal = _run(stack, keeper, found, endpoints, chosen, use_lab, night)
+            _tidy(settings, night)
+            if signal is None:
+                _tell(settings, before, night, aloud=not context.params["as_json"])
         except SystemExit as end:  # told already; whoever waits for the ping is told too
-            _note(_ping(found.settings, "fail", f"exit status {end.code}", key), night, said)
+            _ping(settings, "fail", f"exit status {end.code}", night)
             raise
-        _after(found.settings, done, document, night, said)
-    _say(done, document, night, as_json)
-    sys.exit(night.status)
+        good = signal is None and night.status != UNWRITABLE
+        summary = night.report.summary if night.report else {}
+        counts = ", ".join(f"{n} {verdict}" for verdict, n in summary.items() if n)
+        _ping(settings, "success" if good else "fail", counts, night)
+    if signal is not None:
+        more = "" if use_lab else "; the next run goes on with it"
+        warn(f"interrupted; the report is marked incomplete{more}")
+
+
+def _remembered(reports: Path, night: Night) -> Memory | None:
+    """What is known as of what was told last."""
+    from tlscheck.core.memory import remember
+    from tlscheck.io import state
+
+    try:
+        if (memory := state.read(reports)) is not None:
+            return memory
+    except state.BadState as fault:
+        night.problem(f"{fault}; not used: the last complete report stands in")
+    good = _last_good(reports, night)
+    return remember(asdict(good[1])) if good else None
 
 
 def _run(
-    stack: contextlib.ExitStack, keeper: Any, found: Effective, endpoints: Any, chosen: Any,
-    use_lab: bool, night: Night,
-) -> tuple[Done, Document | None]:  # fmt: skip
-    """The scan, kept, and what changed since the last complete report."""
+    stack: contextlib.ExitStack, keeper: Keeper, found: Effective,
+    endpoints: tuple[Endpoint, ...], chosen: Sequence[Policy], use_lab: bool, night: Night,
+) -> int | None:  # fmt: skip
+    """The scan, judged and kept; the signal that cut it short, if one did."""
     from tlscheck.cli import scanning
     from tlscheck.cli.app import lab_or_not, status_of
-    from tlscheck.core.diff import compare
-    from tlscheck.io import store
     from tlscheck.scan import Limits
 
     settings = found.settings
-    before = _last_good(settings.reports)
     today = datetime.now(UTC).date()
     with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
         job = scanning.Job(
             targets, tuple(chosen), today, settings.depth, bundle,
             Limits.of(settings.pace, settings.deadline), settings.family,
         )  # fmt: skip
-        journal = stack.enter_context(keeper.journal(job, resume=True, hours=RESUME_HOURS))
+        journal = None  # the next lab is another one: nothing to go on with
+        if not use_lab:
+            journal = stack.enter_context(keeper.journal(job, resume=True, hours=RESUME_HOURS))
         done = scanning.run(job, journal)
     path, why = keeper.keep(done)
     if path is None:
-        fail(str(why), UNWRITABLE)
-    night.report = path
+        more = "; the next run goes on with what was learned" if journal else ""
+        fail(f"{why}{more}", UNWRITABLE)
+    night.path, night.report = path, done.report
     night.status = 128 + done.signal if done.signal else status_of(done.report)
-    if before is None or not done.report.run.complete:
-        return done, None
-    return done, compare(store.data(before), asdict(done.report))
+    return done.signal
 
 
-def _last_good(reports: Path) -> Path | None:
-    """The newest report of a complete run."""
+def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
+    """The newest complete report, and the name of its file."""
     from tlscheck.io import store
 
     for path in reversed(store.kept(reports)):
         try:
-            if store.read(path).run.complete:
-                return path
+            report = store.read(path)
         except store.BadReport as fault:
-            warn(f"{fault}; left out")
+            night.problem(f"{fault}; left out")
+            continue
+        if report.run.complete:
+            return path.name, report
     return None
 
 
-def _after(
-    settings: Settings, done: Done, document: Document | None, night: Night, said: _Log
-) -> None:
-    """Tell and tidy up; nothing here changes the result."""
-    from tlscheck.io import prune, store
-    from tlscheck.render import metrics, notice
+def _good(reports: Path, night: Night) -> tuple[str | None, str | None]:
+    """The file of the last good report, by name, and when its run finished: this one's, or another
+    where this was cut short. Not the newest by name: the clock may have been wrong one night."""
+    if night.report and night.path and night.report.run.complete:
+        return Path(night.path).name, night.report.run.finished
+    last = _last_good(reports, night)
+    return (last[0], last[1].run.finished) if last else (None, None)
 
-    report = done.report
-    key = report.run.id
-    if document is not None and notice.worth_telling(document):
-        night.changed = sum(c.weight in notice.TELLING for c in document.changes)
-        _note(_webhook(settings, document, report, key), night, said)
+
+def _tidy(settings: Settings, night: Night) -> None:
+    """The file for Prometheus, and old reports."""
+    from tlscheck.io import prune, store
+    from tlscheck.render import metrics
+
+    assert night.report
+    report = night.report
+    good, success = _good(settings.reports, night)
     if settings.metrics is not None:
-        good = _last_good(settings.reports)
-        last = store.read(good).run.finished if good else None
         try:
-            store.write(settings.metrics, metrics.render(report, last), mode=metrics.MODE)
+            store.write(settings.metrics, metrics.render(report, success), mode=metrics.MODE)
         except store.CannotWrite as fault:
-            night.problems.append(str(fault))
-            said.problem(str(fault))
-    good = _last_good(settings.reports)
+            night.problem(str(fault))
+            night.status = UNWRITABLE if report.run.complete else night.status
     pruned = prune.prune(
         settings.reports, keep_daily=settings.keep_daily, keep_weekly=settings.keep_weekly,
-        good=good.name if good else None,
+        good=good,
     )  # fmt: skip
     for problem in pruned.problems:
-        night.problems.append(problem)
-        said.problem(problem)
-    how = "success" if report.run.complete else "fail"
-    counts = ", ".join(f"{n} {verdict}" for verdict, n in report.summary.items() if n)
-    _note(_ping(settings, how, counts, key), night, said)
+        night.problem(problem)
 
 
-def _webhook(settings: Settings, document: Document, report: Report, key: str) -> Sent | None:
-    if settings.webhook is None:
-        return None
-    from tlscheck.io import notify
-    from tlscheck.render import notice
-
-    make = notice.chat if settings.webhook_format == "slack" else notice.generic
-    body = make(document, report.summary)
-    patience = notify.Patience(once=settings.notify_timeout)
-    return notify.post(settings.webhook.reveal(), body, key=key, patience=patience)
-
-
-def _ping(settings: Settings, event: Any, text: str, key: str) -> Sent | None:
-    if settings.ping is None:
-        return None
-    from tlscheck.io import notify
-
-    patience = notify.Patience(total=20.0, once=min(5.0, settings.notify_timeout), attempts=3)
-    return notify.ping(settings.ping.reveal(), event, text, key=key, patience=patience)
-
-
-def _note(sent: Sent | None, night: Night, said: _Log) -> None:
-    if sent is not None and sent.why is not None:
-        night.problems.append(sent.why)
-        said.problem(sent.why)
-
-
-class _Log:
-    """What goes wrong on the way, on stderr: a line of text or of JSON each."""
-
-    def __init__(self, form: str) -> None:
-        self._json = form == "json"
-
-    def problem(self, text: str) -> None:
-        if not self._json:
-            warn(text)
-            return
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = json.dumps({"time": now, "level": "warning", "message": text}, ensure_ascii=True)
-        print(line, file=sys.stderr)
-
-
-def _say(done: Done, document: Document | None, night: Night, as_json: bool) -> None:
-    """One line of JSON; or what changed, and nothing where nothing did."""
+def _tell(settings: Settings, before: Memory | None, night: Night, *, aloud: bool) -> None:
+    """What changed, to stdout and to the webhook; only when that has arrived it is remembered, so
+    that what was not told is told by the next run."""
+    from tlscheck.core.memory import remember, since
+    from tlscheck.io import state, store
     from tlscheck.render import diff as rendering
     from tlscheck.render import notice
 
-    report = done.report
-    if as_json:
-        result = {
-            "run": report.run.id, "started": report.run.started, "finished": report.run.finished,
-            "complete": report.run.complete, "report": night.report, "summary": report.summary,
-            "changes": night.changed, "problems": night.problems, "status": night.status,
-        }  # fmt: skip
-        deliver(json.dumps(result, ensure_ascii=True) + "\n", None)
-    elif document is not None and notice.worth_telling(document):
-        deliver(rendering.render(document), None)
-    if done.signal:
-        warn("interrupted; the report is marked incomplete; the next run goes on with it")
+    assert night.report
+    report = asdict(night.report)
+    if before is not None:
+        night.document = since(before, report)
+        if notice.worth_telling(night.document):
+            if aloud:
+                deliver(rendering.render(night.document), None)
+            if not _webhook(settings, night.document, night):
+                return
+    try:
+        state.write(settings.reports, remember(report, before))
+    except store.CannotWrite as fault:
+        night.problem(str(fault))
+        night.status = UNWRITABLE
+
+
+def _webhook(settings: Settings, document: Document, night: Night) -> bool:
+    """Whether nobody is left who was not told."""
+    if settings.webhook is None:
+        return True
+    from tlscheck.io import notify
+    from tlscheck.render import notice
+
+    assert night.report
+    make = notice.chat if settings.webhook_format == "slack" else notice.generic
+    body = make(document, night.report.summary)
+    patience = notify.Patience(once=settings.notify_timeout)
+    key = notice.identity(document)
+    return _noted(notify.post(settings.webhook.reveal(), body, key=key, patience=patience), night)
+
+
+def _ping(settings: Settings, event: Event, text: str, night: Night) -> None:
+    if settings.ping is None:
+        return
+    from tlscheck.io import notify
+
+    patience = notify.Patience(total=20.0, once=min(5.0, settings.notify_timeout), attempts=3)
+    url = settings.ping.reveal()
+    _noted(notify.ping(url, event, text, key=night.key, patience=patience), night)
+
+
+def _noted(sent: Sent, night: Night) -> bool:
+    if sent.why is not None:
+        night.problem(sent.why)
+    return sent.ok
+
+
+def _result(night: Night) -> str:
+    """One line of JSON."""
+    from tlscheck.render import notice
+
+    report = night.report
+    run = report.run if report else None
+    document = night.document
+    result = {
+        "run": run.id if run else None,
+        "started": run.started if run else None,
+        "finished": run.finished if run else None,
+        "complete": run.complete if run else False,
+        "report": night.path,
+        "summary": report.summary if report else {},
+        "changes": sum(c.weight in notice.TELLING for c in document.changes) if document else 0,
+        "problems": night.problems,
+        "status": night.status,
+    }
+    return json.dumps(result, ensure_ascii=True) + "\n"
 
 
 def _unit(kind: str, found: Effective) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,10 +19,26 @@ USAGE, LOCKED, UNWRITABLE = 2, 4, 5
 MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 
+_logs = ["text"]
+
+
+def log_as(form: str) -> None:
+    """From now on a line on stderr is `text`, or an object of `json`."""
+    _logs[:] = [form]
+
+
+class Failed(SystemExit):
+    """The end, with a status; why was told already."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(status)
+        self.message = message
+
+
 def fail(message: str, status: int = USAGE) -> NoReturn:
     """One line on stderr, cleaned of whatever could play with the terminal, then the end."""
-    warn(message)
-    raise SystemExit(status)
+    warn(message, level="error")
+    raise Failed(message, status)
 
 
 def complain(fault: click.ClickException) -> NoReturn:
@@ -33,9 +51,14 @@ def complain(fault: click.ClickException) -> NoReturn:
     fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
 
 
-def warn(message: str) -> None:
+def warn(message: str, *, level: str = "warning") -> None:
     """One line on stderr, cleaned of whatever could play with the terminal; the command goes on."""
-    print(f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}", file=sys.stderr)
+    line = f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}"
+    if _logs == ["json"]:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = {"time": now, "level": level, "message": line.removeprefix("tlscheck: ")}
+        line = json.dumps(said, ensure_ascii=True)
+    print(line, file=sys.stderr)
 
 
 def deliver(text: str, path: Path | None) -> None:

@@ -300,13 +300,13 @@ class Document:
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
     """What changed from one report to the other (both `tlscheck-report/1`)."""
-    return Document(
-        "tlscheck-diff/1",
-        _side(old),
-        _side(new),
-        circumstances(old, new),
-        tuple(sorted(changes(diff(view(old), view(new))), key=_rank)),
-    )
+    return between(old, new, changes(diff(view(old), view(new))))
+
+
+def between(old: Mapping[str, Any], new: Mapping[str, Any], found: Iterable[Change]) -> Document:
+    """The document of what was `found` from one report to the other, the worst first."""
+    said = tuple(sorted(found, key=_rank))
+    return Document("tlscheck-diff/1", _side(old), _side(new), circumstances(old, new), said)
 
 
 def _side(report: Mapping[str, Any]) -> Side:
