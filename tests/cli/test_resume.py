@@ -308,10 +308,12 @@ exit $status
 """
 
 
-def in_a_small_place(here: Path, prepare: str, options: str) -> subprocess.CompletedProcess[str]:
+def in_a_small_place(
+    here: Path, prepare: str, options: str, command: Sequence[str] = SCAN
+) -> subprocess.CompletedProcess[str]:
     (here / "after").mkdir()
     inside = ("unshare", "--map-root-user", "--mount", "sh", "-c", NO_ROOM, "sh")
-    return run(*SCAN, cwd=here, before=(*inside, prepare, options))
+    return run(*command, cwd=here, before=(*inside, prepare, options))
 
 
 FILL = "dd if=/dev/zero of=reports/fill bs=4096 2>/dev/null || true; truncate -s -{} reports/fill"

@@ -1,0 +1,49 @@
+"""Two nights started at once: one of them writes, and the other ends with 4 before it is done."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+from tlscheck.io import store
+
+from .kills import NAMES, Nights
+from .town import STEADY, town
+
+
+def races(place: Path, times: int, seed: int) -> str:
+    """Hold so many races to what is promised; the figures."""
+    chance = random.Random(seed)
+    slowest, began = 0.0, time.monotonic()
+    with town(place / "town", **dict.fromkeys(NAMES, STEADY)) as servers:
+        (place / "e.toml").write_text(servers.data_file(NAMES))
+        (place / "ca.pem").write_bytes(servers.bundle.read_bytes())
+        (place / "reports").mkdir(mode=0o700)
+        nights = Nights(place, servers, [])
+        for _ in range(times):
+            before = nights.reports()
+            with servers.held():  # nobody is done before the loser is
+                started = time.monotonic()
+                racers = [nights.start()]
+                time.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
+                racers.append(nights.start())
+                while all(racer.poll() is None for racer in racers):
+                    time.sleep(0.002)
+                slowest = max(slowest, time.monotonic() - started)
+            out, err = zip(*(racer.communicate() for racer in racers), strict=True)
+            status = [racer.returncode for racer in racers]
+            assert sorted(status) == [0, 4], (status, err)
+            loser = status.index(4)
+            winner = racers[1 - loser].pid
+            said = f"another run (process {winner}) is writing to reports"
+            assert err[loser] == f"tlscheck: {said}\n" and err[1 - loser] == ""
+            refused = json.loads(out[loser])
+            assert refused["status"] == 4 and refused["problems"] == [said]
+            after = nights.reports()
+            (new,) = after.keys() - before.keys()
+            assert json.loads(out[1 - loser])["report"] == f"reports/{new}"
+            assert after[new]["run"]["complete"] and len(store.kept(place / "reports")) == 1
+    took = time.monotonic() - began
+    return f"{times} races in {took:.0f} s, each won by one; the slowest loser took {slowest:.2f} s"
