@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -271,3 +272,28 @@ def test_a_lab_night_keeps_nothing_to_go_on_with(tmp_path: Path) -> None:
     assert {p.name for p in (tmp_path / "reports").iterdir()} == {
         ".lock", state.NAME, *(p.name for p in store.kept(tmp_path / "reports")),
     }  # fmt: skip
+
+
+def test_a_printed_unit_asks_for_what_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLSCHECK_DEADLINE", "30")
+    monkeypatch.setenv("TLSCHECK_WEBHOOK", f"https://hooks.example/{SECRET}")
+    asked = ("--region", "eu-*", "--region", "us-east-1", "--policy", "aws-current", "--opt-in",
+             "no", "--metrics", "out/t.prom", "-4", "--keep-weekly", "0", "--json")  # fmt: skip
+    done = run("nightly", *asked, "--print-unit", "cron", cwd=tmp_path)
+    assert done.returncode == 0 and SECRET not in done.stdout + done.stderr
+    assert done.stderr == (
+        "tlscheck: TLSCHECK_WEBHOOK is not in what is printed; put it into tlscheck.toml\n"
+    )
+    words = shlex.split(done.stdout)
+    at = words.index("nightly")
+    assert words[at + 1 : at + 3] == ["--reports", str(tmp_path / "reports")]
+    assert words[at + 3 :] == [
+        "--region", "eu-*", "--region", "us-east-1", "--policy", "aws-current", "--deadline", "30",
+        "-4", "--keep-weekly", "0", "--metrics", str(tmp_path / "out/t.prom"), "--opt-in", "no",
+        "--json",
+    ]  # fmt: skip
+    monkeypatch.delenv("TLSCHECK_DEADLINE")
+    again = run(*words[at:], "--print-unit", "cron", cwd=tmp_path)
+    assert "--deadline 30" in again.stdout and again.returncode == 0

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,7 +107,9 @@ def _nightly(
     settings = found.settings
     log_as(settings.log_format)
     if print_unit:
-        deliver(_unit(print_unit, found), None)
+        from tlscheck.cli import scheduling
+
+        deliver(scheduling.unit(print_unit, found, context.params), None)
         return
     from tlscheck.cli import keeping
     from tlscheck.cli.app import check_bundle, endpoints_of
@@ -302,34 +301,3 @@ def _result(night: Night) -> str:
         "status": night.status,
     }
     return json.dumps(result, ensure_ascii=True) + "\n"
-
-
-def _unit(kind: str, found: Effective) -> str:
-    """What runs this every night, with the configuration that holds now."""
-    from tlscheck.render import unit
-
-    program = shutil.which("tlscheck") or sys.argv[0]
-    command = [os.path.abspath(program), "nightly"]
-    settings = found.settings
-    if found.file is not None:
-        command += ["--config", str(found.file.resolve())]
-    command += ["--reports", str(settings.reports.resolve())]
-    try:
-        if kind == "cron":
-            return unit.cron(command, host=socket.gethostname())
-        writes = [str(settings.reports.resolve())]
-        if settings.metrics is not None:
-            writes.append(str(settings.metrics.resolve().parent))
-        reads = [str(path) for path in _needed(found)]
-        units = unit.systemd(command, writes=writes, reads=reads)
-    except ValueError as fault:
-        fail(f"--print-unit: {fault}")
-    return f"# tlscheck.service\n{units.service}\n# tlscheck.timer\n{units.timer}"
-
-
-def _needed(found: Effective) -> Iterator[Path]:
-    """What the program reads that may be below a home: itself, and the configuration."""
-    yield Path(sys.prefix).resolve()
-    yield Path(sys.executable).resolve().parent
-    files: Sequence[Path | None] = (found.file, found.settings.ca_bundle, *found.settings.endpoints)
-    yield from (path.resolve() for path in files if path is not None)
