@@ -1,4 +1,4 @@
-"""`python -m tests.nights kills|races|faults|planted`: the long way, with figures."""
+"""`python -m tests.nights kills|races|faults|planted|year`: the long way, with figures."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import faults, kills, planted, races
+from . import faults, kills, planted, races, year
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.nights", description=__doc__)
-    parser.add_argument("what", choices=("kills", "races", "faults", "planted"))
+    parser.add_argument("what", choices=("kills", "races", "faults", "planted", "year"))
     parser.add_argument("--times", type=int, help="kills, 200 by default; races, 100; planted, 1")
     parser.add_argument("--seed", type=int, default=4)
     given = parser.parse_args()
@@ -24,6 +24,8 @@ def main() -> int:
             print(races.races(place, given.times or 100, given.seed))
         elif given.what == "faults":
             print(faults.faults(place))
+        elif given.what == "year":
+            print(year.year(place, given.seed))
         else:
             return _planted(place, given.times or 1)
     return 0

@@ -7,8 +7,6 @@ import random
 import time
 from pathlib import Path
 
-from tlscheck.io import store
-
 from .kills import NAMES, Nights
 from .town import STEADY, town
 
@@ -44,6 +42,6 @@ def races(place: Path, times: int, seed: int) -> str:
             after = nights.reports()
             (new,) = after.keys() - before.keys()
             assert json.loads(out[1 - loser])["report"] == f"reports/{new}"
-            assert after[new]["run"]["complete"] and len(store.kept(place / "reports")) == 1
+            assert after[new]["run"]["complete"]
     took = time.monotonic() - began
     return f"{times} races in {took:.0f} s, each won by one; the slowest loser took {slowest:.2f} s"

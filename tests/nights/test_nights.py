@@ -14,6 +14,7 @@ from .faults import FIRST, LINE, fault_at, no_room, place_for_nights
 from .kills import NIGHT, kills
 from .planted import PLANTS, two_nights
 from .races import races
+from .year import year
 
 SEED = int(os.environ.get("TLSCHECK_SEED", "4"))
 
@@ -59,3 +60,7 @@ def test_exactly_the_planted_changes_are_named(tmp_path: Path) -> None:
 def test_resets_at_random_name_no_other_change(tmp_path: Path) -> None:
     few = ("steady", "version_came", "suite_went", "order")
     assert two_nights(tmp_path, resets=0.3, depth="quick", only=few) == []
+
+
+def test_the_history_of_a_year_finds_each_change_on_its_night(tmp_path: Path) -> None:
+    print(year(tmp_path, SEED))
