@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import sys
 
-BUG = 70
-
 
 def main() -> None:
     """The console script. Every way out has its exit status; a traceback comes only with 70."""
     import click
 
     from tlscheck.cli.app import app
-    from tlscheck.cli.output import complain
+    from tlscheck.cli.output import BUG, complain
 
     try:
         # The name is given: that of the file we were started by is anybody's choice.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring, selection
-from tlscheck.cli.output import UNWRITABLE, Failed, deliver, fail, log_as, warn
+from tlscheck.cli.output import BUG, UNWRITABLE, Failed, deliver, fail, log_as, warn
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def _nightly(
             _tidy(settings, night)
             if signal is None:
                 _tell(settings, before, night, aloud=not context.params["as_json"])
-        except SystemExit as end:  # told already; whoever waits for the ping is told too
-            _ping(settings, "fail", f"exit status {end.code}", night)
+        except (SystemExit, Exception) as end:  # told already, or a bug: the ping says it, too
+            _ping(settings, "fail", f"exit status {getattr(end, 'code', BUG)}", night)
             raise
         good = signal is None and night.status != UNWRITABLE
         summary = night.report.summary if night.report else {}

@@ -15,7 +15,7 @@ import click
 from tlscheck.io import store
 from tlscheck.render.clean import clean, cut_middle
 
-USAGE, LOCKED, UNWRITABLE = 2, 4, 5
+USAGE, LOCKED, UNWRITABLE, BUG = 2, 4, 5, 70
 MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 
