@@ -416,7 +416,11 @@ def test_no_stray_argument_comes_back_raw(path: tuple[str, ...], tmp_path: Path)
 
 
 PATHS = [(path, p) for path, p in PARAMETERS if isinstance(p.type, click.Path)]
-PATHS += [(path, p) for path, p in PARAMETERS if p.name in ("policy", "policies", "rule")]
+PATHS += [
+    (path, p)
+    for path, p in PARAMETERS
+    if p.name in ("policy", "policies", "rule", "report", "names")
+]
 PATHS += [(("policies", "check"), COMMANDS["policies", "check"].params[0])]
 
 
@@ -429,7 +433,9 @@ def test_no_file_name_comes_back_raw(
 ) -> None:
     """Every path that a command takes, called by every payload that a file can be called by."""
     prepare()
-    good = {"show": "r.json", "policies": "p.toml", "explain": "p.toml"}.get(path[0], "e.toml")
+    good = {"show": "r.json", "evaluate": "r.json", "policies": "p.toml", "explain": "p.toml"}.get(
+        path[0], "e.toml"
+    )
     with no_scan(), no_lab(tmp_path), no_refresh():
         for number, name in enumerate(file_names()):
             place = Path(str(number)) / f"{name}.toml"

@@ -92,6 +92,7 @@ def test_json_fits_its_schema_and_markdown_is_a_table(
         (["diff"], "reports"),
         (["diff", "x.json"], "both OLD and NEW"),
         (["diff", "a/x.json", "a/y.json"], "a/x.json"),
+        (["diff", "x" * 300, "2026-11-01"], "neither a file nor a run or date"),
         (["diff", "ffffffff", "2026-11-01"], "neither a file nor a run or date"),
         (["diff", "0000000", "2026-11-01"], "2 runs"),
         (["diff", "2026-11-09", "2026-11-01"], "neither a file"),

@@ -60,7 +60,7 @@ def test_the_newest_and_the_last_good_stay_and_what_is_not_ours(
     found: tuple[list[str], str | None], daily: int, weekly: int
 ) -> None:
     names, good = found
-    gone = doomed(names, daily, weekly, good)
+    gone = doomed(names, daily, weekly, {good})
     assert set(gone) <= set(ours(names)) and len(set(gone)) == len(gone)
     assert good not in gone
     if own := ours(names):
@@ -74,9 +74,9 @@ def test_pruning_twice_changes_nothing(
     found: tuple[list[str], str | None], daily: int, weekly: int
 ) -> None:
     names, good = found
-    gone = doomed(names, daily, weekly, good)
-    assert doomed([n for n in names if n not in gone], daily, weekly, good) == ()
-    assert doomed(names[::-1], daily, weekly, good) == gone
+    gone = doomed(names, daily, weekly, {good})
+    assert doomed([n for n in names if n not in gone], daily, weekly, {good}) == ()
+    assert doomed(names[::-1], daily, weekly, {good}) == gone
 
 
 @settings(deadline=None)
@@ -85,8 +85,8 @@ def test_keeping_more_never_removes_more(
     found: tuple[list[str], str | None], daily: int, weekly: int, days: int, weeks: int
 ) -> None:
     names, good = found
-    fewer = doomed(names, daily + days, weekly + weeks, good)
-    assert set(fewer) <= set(doomed(names, daily, weekly, good))
+    fewer = doomed(names, daily + days, weekly + weeks, {good})
+    assert set(fewer) <= set(doomed(names, daily, weekly, {good}))
 
 
 @settings(deadline=None)
@@ -95,7 +95,7 @@ def test_the_last_of_each_newest_day_and_week_stays(
     found: tuple[list[str], str | None], daily: int, weekly: int
 ) -> None:
     names, good = found
-    kept = sorted(set(ours(names)) - set(doomed(names, daily, weekly, good)))
+    kept = sorted(set(ours(names)) - set(doomed(names, daily, weekly, {good})))
     days: dict[date, str] = {}
     weeks: dict[tuple[int, int], str] = {}
     for one in sorted(ours(names)):
@@ -110,16 +110,16 @@ def test_the_last_of_each_newest_day_and_week_stays(
 
 def test_a_year_of_nights() -> None:
     year = nights(365)
-    stay = set(year) - set(doomed(year, 30, 52, None))
+    stay = set(year) - set(doomed(year, 30, 52, ()))
     assert len(stay) == 30 + 52 - 5  # the last Sundays are among the last days
     assert set(year[-30:]) <= stay
-    assert doomed(year, 365, 0, None) == ()
-    assert set(year) - set(doomed(year, 0, 0, year[7])) == {year[7], year[-1]}
+    assert doomed(year, 365, 0, ()) == ()
+    assert set(year) - set(doomed(year, 0, 0, {year[7]})) == {year[7], year[-1]}
 
 
 def test_weeks_are_those_of_iso_8601_across_new_year() -> None:
     days = nights(8, datetime(2020, 12, 28, 2, tzinfo=UTC))  # Monday of 2020-W53
-    assert set(days) - set(doomed(days, 0, 2, None)) == {days[6], days[7]}
+    assert set(days) - set(doomed(days, 0, 2, ())) == {days[6], days[7]}
 
 
 @pytest.mark.parametrize("numbers", [(-1, 0), (0, -1)])
@@ -144,10 +144,10 @@ def test_old_reports_are_removed_and_the_rest_is_untouched(tmp_path: Path) -> No
     names = nights(10)
     foreign = ["README.md", ".lock", f"{names[0]}.bak", "20251301T000000Z-aa.json"]
     filled(tmp_path, [*names, *foreign])
-    done = prune(tmp_path, keep_daily=2, keep_weekly=0, good=names[4])
+    done = prune(tmp_path, keep_daily=2, keep_weekly=0, spared={names[4]})
     assert done.problems == () and list(done.removed) == [*names[:4], *names[5:8]]
     assert listed(tmp_path) == {*names[8:], names[4], *foreign}
-    assert prune(tmp_path, keep_daily=2, keep_weekly=0, good=names[4]).removed == ()
+    assert prune(tmp_path, keep_daily=2, keep_weekly=0, spared={names[4]}).removed == ()
 
 
 def test_links_and_directories_named_like_reports_are_left_alone(tmp_path: Path) -> None:
@@ -161,16 +161,16 @@ def test_links_and_directories_named_like_reports_are_left_alone(tmp_path: Path)
     (reports / names[1]).symlink_to(other)
     (reports / names[2]).mkdir()
     os.mkfifo(reports / names[5])  # not the newest: no report
-    done = prune(reports, keep_daily=1, keep_weekly=0, good=None)
+    done = prune(reports, keep_daily=1, keep_weekly=0, spared=())
     assert done.removed == (names[3],) and done.problems == ()
     assert listed(reports) == {*names} - {names[3]} and listed(other) == {names[0], "kept"}
 
 
 def test_a_directory_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    done = prune(tmp_path / "none", keep_daily=1, keep_weekly=1, good=None)
+    done = prune(tmp_path / "none", keep_daily=1, keep_weekly=1, spared=())
     assert done.problems == (f"cannot prune {tmp_path / 'none'}: No such file or directory",)
     filled(tmp_path, ["file"])
-    done = prune(tmp_path / "file", keep_daily=1, keep_weekly=1, good=None)
+    done = prune(tmp_path / "file", keep_daily=1, keep_weekly=1, spared=())
     assert done.problems == (f"cannot prune {tmp_path / 'file'}: Not a directory",)
 
 
@@ -189,7 +189,7 @@ def test_one_that_cannot_be_removed_does_not_keep_the_others(
         unlink(path, **more)
 
     monkeypatch.setattr(os, "unlink", refuse)
-    done = prune(tmp_path, keep_daily=1, keep_weekly=0, good=None)
+    done = prune(tmp_path, keep_daily=1, keep_weekly=0, spared=())
     assert done.removed == (names[2],)
     assert done.problems == (f"cannot remove {tmp_path / names[0]}: Operation not permitted",)
     assert listed(tmp_path) == {names[0], names[3]}
@@ -197,5 +197,5 @@ def test_one_that_cannot_be_removed_does_not_keep_the_others(
 
 def test_nothing_is_removed_when_nothing_is_to_go(tmp_path: Path) -> None:
     before = stat.S_IMODE(tmp_path.stat().st_mode), tmp_path.stat().st_mtime_ns
-    assert prune(tmp_path, keep_daily=0, keep_weekly=0, good=None).removed == ()
+    assert prune(tmp_path, keep_daily=0, keep_weekly=0, spared=()).removed == ()
     assert before == (stat.S_IMODE(tmp_path.stat().st_mode), tmp_path.stat().st_mtime_ns)

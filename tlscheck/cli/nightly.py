@@ -196,23 +196,16 @@ def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
     return None
 
 
-def _good(reports: Path, night: Night) -> tuple[str | None, str | None]:
-    """The file of the last good report, by name, and when its run finished: this one's, or another
-    where this was cut short. Not the newest by name: the clock may have been wrong one night."""
-    if night.report and night.path and night.report.run.complete:
-        return Path(night.path).name, night.report.run.finished
-    last = _last_good(reports, night)
-    return (last[0], last[1].run.finished) if last else (None, None)
-
-
 def _tidy(settings: Settings, night: Night) -> None:
     """The file for Prometheus, and old reports."""
     from tlscheck.io import prune, store
     from tlscheck.render import metrics
 
-    assert night.report
+    assert night.report and night.path
     report = night.report
-    good, success = _good(settings.reports, night)
+    # Where this one is good it is the last good one, also where the clock says otherwise by names.
+    last = None if report.run.complete else _last_good(settings.reports, night)
+    success = last[1].run.finished if last else None
     if settings.metrics is not None:
         try:
             store.write(settings.metrics, metrics.render(report, success), mode=metrics.MODE)
@@ -221,7 +214,7 @@ def _tidy(settings: Settings, night: Night) -> None:
             night.status = UNWRITABLE if report.run.complete else night.status
     pruned = prune.prune(
         settings.reports, keep_daily=settings.keep_daily, keep_weekly=settings.keep_weekly,
-        good=good,
+        spared={Path(night.path).name, *([last[0]] if last else [])},
     )  # fmt: skip
     for problem in pruned.problems:
         night.problem(problem)

@@ -1,4 +1,4 @@
-"""Old reports go: the last of each of the newest days and weeks stay, and always the last good one.
+"""Old reports go: the last of each of the newest days and weeks stay, and what is to be spared.
 
 What is no report by its name is not touched, and neither is a symlink.
 """
@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,12 +27,12 @@ class Pruned:
 
 
 def doomed(
-    names: Iterable[str], keep_daily: int, keep_weekly: int, good: str | None
+    names: Iterable[str], keep_daily: int, keep_weekly: int, spared: Collection[str]
 ) -> tuple[str, ...]:
     """The reports among `names` that may go, sorted; names that are not a report's never do.
 
     Stay: the last of each of the newest `keep_daily` UTC days and `keep_weekly` ISO weeks that
-    have any, the newest, and `good`, the last complete one. Raises ValueError for a number < 0.
+    have any, the newest, and those `spared`. Raises ValueError for a number < 0.
     """
     if keep_daily < 0 or keep_weekly < 0:
         raise ValueError("how many reports to keep cannot be below zero")
@@ -42,7 +42,7 @@ def doomed(
         *ours[-1:],
         *_last_of_each(ours, keep_daily, lambda name: days[name]),
         *_last_of_each(ours, keep_weekly, lambda name: days[name].isocalendar()[:2]),
-        good,
+        *spared,
     }
     return tuple(name for name in ours if name not in stay)
 
@@ -63,11 +63,11 @@ def _day(name: str) -> date | None:
     return None
 
 
-def prune(directory: Path, *, keep_daily: int, keep_weekly: int, good: str | None) -> Pruned:
+def prune(directory: Path, *, keep_daily: int, keep_weekly: int, spared: Collection[str]) -> Pruned:
     """Removes the reports in `directory` that are `doomed`, oldest first. Raises ValueError alone.
 
-    `good` is the name of the last complete report's file. One report that cannot be removed does
-    not keep the others.
+    `spared` are names of files, such as that of the last complete report. One report that cannot be
+    removed does not keep the others.
     """
     removed: list[str] = []
     problems: list[str] = []
@@ -79,7 +79,7 @@ def prune(directory: Path, *, keep_daily: int, keep_weekly: int, good: str | Non
         return Pruned((), (f"cannot prune {directory}: {_words(fault)}",))
     try:
         names = [name for name in os.listdir(at) if _is_file(name, at)]
-        for name in doomed(names, keep_daily, keep_weekly, good):
+        for name in doomed(names, keep_daily, keep_weekly, spared):
             try:
                 os.unlink(name, dir_fd=at)
                 removed.append(name)

@@ -109,9 +109,8 @@ def find(directory: Path, what: str) -> Path:
 
     Raises `BadReport` where there is none, or more than one.
     """
-    path = Path(what)
-    if path.is_file() or os.sep in what:
-        return path
+    if os.path.isfile(what) or os.sep in what:
+        return Path(what)
     try:
         paths = kept(directory)
     except BadReport as fault:
