@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 from tlscheck.core import registry
@@ -109,7 +110,8 @@ _LEADERS = tuple(
 _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in s.name)
 
 
-def _arranged(items: Sequence[int], backwards: bool) -> tuple[int, ...]:
+@lru_cache(maxsize=2048)  # servers alike are asked the same: their lists are one
+def _arranged(items: tuple[int, ...], backwards: bool) -> tuple[int, ...]:
     """`items` forwards or backwards, headed by one of `_LEADERS` where there is one, else by no
     ChaCha20 where that can be helped: so the server's order stays the same throughout."""
     line = list(reversed(items)) if backwards else list(items)
@@ -117,6 +119,11 @@ def _arranged(items: Sequence[int], backwards: bool) -> tuple[int, ...]:
     if head is None:
         head = next((i for i, item in enumerate(line) if item not in _CHACHA), 0)
     return tuple(line[head : head + 1] + line[:head] + line[head + 1 :])
+
+
+@lru_cache(maxsize=2048)
+def _without(items: tuple[int, ...], gone: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(item for item in items if item not in gone)
 
 
 def eliminate(
@@ -152,7 +159,7 @@ def eliminate(
         picks += fresh
         usable = {field.picked(a) for a in taken if a.whole}
         unusable |= set(fresh) - usable
-        left = tuple(item for item in left if item not in fresh)
+        left = _without(left, tuple(fresh))
     order = None if insist > 1 else (yield from _order(base, field, picks, log))
     found = tuple(picks) if order == "server" else tuple(i for i in every if i in picks)
     return Listing(
@@ -186,7 +193,7 @@ def _order(
     known = set(picks)
     if any(choice != next(i for i in offer if i in known) for offer, choice in log):
         return "server"
-    last = _arranged(picks, backwards=True)
+    last = _arranged(tuple(picks), backwards=True)
     head: tuple[int, ...] = ()
     if last[0] == picks[0]:
         last = tuple(reversed(picks))

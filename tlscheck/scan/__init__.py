@@ -33,7 +33,8 @@ from tlscheck.scan.world import Limits, Resolved, World
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
 INTERRUPTED = "interrupted"
-START = 1.5  # seconds for which a target counts as one that has just begun
+STARTS = 32  # targets that may have just begun: more would wait for this machine, not for servers
+START = 0.35  # seconds for which a target counts as one that has just begun
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
 
 
@@ -47,7 +48,7 @@ class Run:
         self.interrupted = False
         kinds = Counter(map(_kind, endpoints))
         self._lessons = {kind: Lesson(count) for kind, count in kinds.items()}
-        self._starts = asyncio.Semaphore(max(1, world.limits.at_once // 4))
+        self._starts = asyncio.Semaphore(min(STARTS, max(1, world.limits.at_once // FIRST)))
 
     def interrupt(self) -> None:
         """Ask no more; what was learned stays."""
