@@ -11,15 +11,17 @@ from tlscheck.core.foresight import Trail
 
 FEW = 8  # servers of a kind that all start at once
 LEADERS = 2  # of more, so many do, and the others wait for what these teach
-PATIENCE = 3.0  # seconds that they wait at most
+PATIENCE = 60.0  # seconds that they wait at most, by the connections at once to an address
+LEAST, MOST = 4.0, 15.0  # seconds, and no less or more than these
 MOST_TRAILS = 8
 
 
 class Lesson:
     """The trails of finished servers of one kind, of which there are `count` in all."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, per_target: int) -> None:
         self.trails: list[Trail] = []
+        self._patience = max(LEAST, min(MOST, PATIENCE / per_target))
         self._many, self._begun, self._leading = count > FEW, 0, 0
         self._over = asyncio.Event()
 
@@ -42,7 +44,7 @@ class Lesson:
 
     async def _taught(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 await self._over.wait()
 
     def learn(self, trail: Trail | None) -> None:
