@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.servers import nginx
 from tests.servers.catalogue import ALL
@@ -60,22 +61,31 @@ def test_the_report_says_exactly_what_was_configured(name: str, start: Any, tmp_
         assert target["connections"] <= 40
 
 
+async def once(port: int) -> EndpointReport:
+    async def resolve(endpoint: Endpoint) -> Resolved:
+        return Resolved((endpoint.host,), pinned=True)
+
+    endpoint = Endpoint("one", "sts", "custom", "-", "standard", ADDRESS, port)
+    world = World(resolve, tcp.exchange, time.monotonic, os.urandom)
+    (report,), complete = await scan([endpoint], world, asyncio.Event())
+    assert complete
+    return report
+
+
 REPEATS = 100
 
 
 def test_a_hundred_scans_of_an_unchanged_server_are_identical(tmp_path: Path) -> None:
-    async def resolve(endpoint: Endpoint) -> Resolved:
-        return Resolved((endpoint.host,), pinned=True)
-
-    async def once(port: int) -> EndpointReport:
-        endpoint = Endpoint("one", "sts", "custom", "-", "standard", ADDRESS, port)
-        world = World(resolve, tcp.exchange, time.monotonic, os.urandom)
-        (report,), complete = await scan([endpoint], world, asyncio.Event())
-        assert complete
-        return report
-
     with nginx.modern(tmp_path) as server:
         first = asyncio.run(once(server.port))
         assert first.targets[0].protocols["TLSv1.2"].offered == "yes"
         for _ in range(REPEATS):
             assert asyncio.run(once(server.port)) == first
+
+
+def test_uvloop_sees_what_asyncio_sees(tmp_path: Path) -> None:
+    with nginx.twelve(tmp_path) as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as u:
+        assert u.run(once(server.port)) == asyncio.run(once(server.port))
+        closed = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]
+        port = int(closed) - 1  # nobody listens below the ports that are given out
+        assert u.run(once(port)) == asyncio.run(once(port))

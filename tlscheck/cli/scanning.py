@@ -63,7 +63,17 @@ def run(job: Job, journal: Journal | None = None) -> Done:
     """Scan and judge. With a `journal` its run is gone on with: what is finished there is not asked
     again, and what gets finished is added to it."""
     limits = _within_descriptors(job.limits)
-    return asyncio.run(_run(replace(job, limits=limits), journal))
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(replace(job, limits=limits), journal))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop where it is installed (the extra `fast`), else `None` for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _within_descriptors(limits: Limits) -> Limits:

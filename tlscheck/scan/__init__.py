@@ -47,7 +47,9 @@ class Run:
         self.probers: set[Prober] = set()
         self.interrupted = False
         kinds = Counter(map(_kind, endpoints))
-        self._lessons = {kind: Lesson(count, world.limits.per_target) for kind, count in kinds.items()}
+        self._lessons = {
+            kind: Lesson(count, world.limits.per_target) for kind, count in kinds.items()
+        }
         self._starts = asyncio.Semaphore(min(STARTS, max(1, world.limits.at_once // FIRST)))
 
     def interrupt(self) -> None:
