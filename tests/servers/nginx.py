@@ -26,7 +26,7 @@ daemon off;
 master_process off;
 pid nginx.pid;
 error_log stderr info;
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
     access_log off;
     client_body_temp_path body;
@@ -35,7 +35,7 @@ http {{
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     server {{
-        listen {address}:{port} ssl;
+        listen {address}:{port} ssl backlog=4096;
         {settings}
         location / {{ return 200 "ok"; }}
     }}
@@ -53,7 +53,9 @@ def serve(
     order: Order,
     tls13: Sequence[str] = TLS13,
     keys: Sequence[str] = ("rsa",),
+    more: Sequence[str] = (),
 ) -> Iterator[Server]:
+    """`more` are further directives."""
     made = certificates.make(directory / "certificates")
     words = [
         "ssl_protocols " + " ".join(_NGINX_NAMES.get(p, p) for p in protocols),
@@ -65,6 +67,7 @@ def serve(
         words.append(f"ssl_conf_command Ciphersuites {openssl_suites(tls13)}")
     for key in keys:
         words += [f"ssl_certificate {made.chain(key)}", f"ssl_certificate_key {made.key(key)}"]
+    words += more
     settings = "\n        ".join(word + ";" for word in words)
 
     def command(port: int) -> list[str | Path]:
