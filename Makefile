@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint truth clean
+.PHONY: demo test lint truth bench clean
 
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,5 +35,17 @@ lint: $(VENV)/.dev
 truth: $(VENV)/.dev
 	$(BIN)/python -m tests.truth --seeds 20 --sslyze --limit 45
 
+# tlscheck beside sslscan, nmap, sslyze, testssl.sh and cryptolyzer, near and far, into
+# tests/benchmarks/RESULTS.md, which says which of them are not installed. An hour or two, on a
+# machine that does nothing else; `--only`, `--delays` and `--rounds` make it shorter.
+bench: $(VENV)/.dev $(VENV)-cryptolyzer/.made
+	$(BIN)/python -m tests.benchmarks
+
+# In an environment of its own, for what it needs is not what we need.
+$(VENV)-cryptolyzer/.made:
+	$(PYTHON) -m venv $(VENV)-cryptolyzer
+	-$(VENV)-cryptolyzer/bin/python -m pip install --quiet cryptolyzer
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(VENV)-cryptolyzer build dist tests/benchmarks/build
