@@ -73,8 +73,35 @@ def rows(found: Sequence[Row], missing: Sequence[str], many: bool = False) -> st
             )
         )  # fmt: skip
     lines += [_line([tool, *["not installed"] * (len(titles) - 1)]) for tool in missing]
-    wrong = [f"{row.tool}: {text}" for row in found for text in row.wrong]
-    return "\n".join([*lines, *(["", "Wrong:", *(f"- {text}" for text in wrong)] if wrong else [])])
+    return "\n".join(
+        [*lines, *wrong([f"{row.tool}: {text}" for row in found for text in row.wrong])]
+    )
+
+
+MANY = (
+    "| pace | endpoints | runs | wall | CPU | memory | connections | each | round trips | far CPU "
+    "| missed | extra |\n|---|" + "--:|" * 11
+)
+
+
+def many(pace: str, number: int, row: Row) -> str:
+    """A line below `MANY`. The far CPU is that of the canned server, on the other core."""
+    return _line(
+        [
+            pace or "-", f"{number}", f"{len(row.samples)}", f"{row.middle('wall'):.2f}",
+            f"{row.middle('cpu'):.2f}", f"{row.worst('memory') / 1e6:.0f} MB",
+            f"{row.middle('connections'):.0f}",
+            f"{row.middle('each'):.0f} / {row.worst('most'):.0f}",
+            f"{row.middle('rounds'):.1f} / {row.worst('longest'):.1f}",
+            f"{row.middle('far_cpu'):.2f}",
+            f"{row.worst('missed'):.0f}", f"{row.worst('extra'):.0f}",
+        ]
+    )  # fmt: skip
+
+
+def wrong(found: Sequence[str]) -> list[str]:
+    """What is to be below a table; nothing if nothing is wrong."""
+    return ["", "Wrong:", *(f"- {text}" for text in found)] if found else []
 
 
 def _line(cells: Sequence[str]) -> str:

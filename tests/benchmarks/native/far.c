@@ -224,30 +224,30 @@ static void to_backend(struct conn *c) {
     watch(&c->server, EPOLLIN);
 }
 
+/* One only: those that went before this one came must have been seen to go, or more are counted at
+ * once than there were. */
 static void come_in(void) {
-    for (;;) {
-        struct sockaddr_in at;
-        socklen_t size = sizeof at;
-        int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno == EAGAIN || errno == ECONNABORTED) return;
-            die("accept");
-        }
-        getsockname(fd, (struct sockaddr *)&at, &size);
-        if (ntohl(at.sin_addr.s_addr) >> 24 != 127) { /* for this machine alone */
-            close(fd);
-            continue;
-        }
-        struct conn *c = calloc(1, sizeof *c);
-        if (!c) die("memory");
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        c->client = (struct side){c, fd, UINT32_MAX};
-        c->server = (struct side){c, -1, UINT32_MAX};
-        c->accepted = c->cause = now();
-        c->place = count_came(at.sin_addr.s_addr, c->accepted, &c->epoch);
-        watch(&c->client, EPOLLIN);
-        if (backend) to_backend(c);
+    struct sockaddr_in at;
+    socklen_t size = sizeof at;
+    int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct conn *c;
+    if (fd < 0) {
+        if (errno == EAGAIN || errno == ECONNABORTED) return;
+        die("accept");
     }
+    getsockname(fd, (struct sockaddr *)&at, &size);
+    if (ntohl(at.sin_addr.s_addr) >> 24 != 127) { /* for this machine alone */
+        close(fd);
+        return;
+    }
+    if (!(c = calloc(1, sizeof *c))) die("memory");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    c->client = (struct side){c, fd, UINT32_MAX};
+    c->server = (struct side){c, -1, UINT32_MAX};
+    c->accepted = c->cause = now();
+    c->place = count_came(at.sin_addr.s_addr, c->accepted, &c->epoch);
+    watch(&c->client, EPOLLIN);
+    if (backend) to_backend(c);
 }
 
 static void obey(void) {
@@ -293,13 +293,13 @@ static void serve(void) {
         watch(ours[i].side, EPOLLIN);
     }
     for (;;) {
-        int n = epoll_wait(epoll, events, EVENTS, -1);
+        int n = epoll_wait(epoll, events, EVENTS, -1), knocks = 0;
         for (int i = 0; i < n; i++) {
             struct side *side = events[i].data.ptr;
             struct conn *c = side->conn;
             uint32_t is = events[i].events;
             if (side == &control) obey();
-            else if (side == &door) come_in();
+            else if (side == &door) knocks = 1;
             else if (side == &alarm_) {
                 uint64_t times;
                 if (read(timer, &times, sizeof times) < 0 && errno != EAGAIN) die("timer");
@@ -320,6 +320,7 @@ static void serve(void) {
                 }
             }
         }
+        if (knocks) come_in();
         if (soonest())
             for (micros t = now(); soonest() && soonest()->head->due <= t;) release(soonest(), t);
         arm();
