@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -26,13 +27,14 @@ def main() -> int:
     )
     whole = not options.only and options.peers is None
     output = options.output or (RESULTS if whole else None)
-    found, sections = goals.Found(), []
+    found, sections = goals.Found(), list[str]()
+    notes = [f"load of the machine before the first run: {os.getloadavg()[0]:.1f}", *options.note]
     for title, text in parts.measured(wanted, found):
         print(f"\n## {title}\n\n{text}", flush=True)
         sections.append(f"\n## {title}\n\n{text}\n")
         if output:
             reached = f"\n## Goals\n\n{goals.table(found)}\n"
-            output.write_text(table.head(options.note) + reached + "".join(sections))
+            output.write_text(table.head(notes) + reached + "".join(sections))
     print(f"\n## Goals\n\n{goals.table(found)}", flush=True)
     return 0
 
