@@ -17,6 +17,7 @@ AT_ONCE = {"gentle": 2, "normal": 12}  # connections to one address
 ALIKE_CONNECTIONS, ALIKE_ROUNDS = 30, 4.0
 CATALOG_SECONDS = 3.0
 NEAR_SECONDS = 0.35
+ROUNDING = 0.2  # of a round trip, which our own work takes
 MANY, MANY_SECONDS, MANY_BYTES = 1000, 20.0, 120e6
 GROWTH = 1.15  # times as many may take so much more than times as long: what a run varies by
 
@@ -84,13 +85,6 @@ def _catalog(found: Found) -> Iterator[Fact]:
     if "normal" not in mine:
         return
     row = mine["normal"]
-    each, rounds = row.middle("each"), row.middle("rounds")
-    yield (
-        f"catalog: one configured like another costs at most {ALIKE_CONNECTIONS} connections in "
-        f"{ALIKE_ROUNDS:g} round trips",
-        f"{each:.0f} in {rounds:.1f}",
-        each <= ALIKE_CONNECTIONS and rounds <= ALIKE_ROUNDS,
-    )
     yield (
         f"catalog, 40 ms: under {CATALOG_SECONDS:g} s",
         f"{_wall(row):.2f} s",
@@ -102,6 +96,21 @@ def _catalog(found: Found) -> Iterator[Fact]:
             ratio = _wall(fastest) / _wall(row)
             goal = f"catalog, 40 ms: {times:g} times as fast as the fastest peer {jobs} at a time"
             yield goal, f"{ratio:.1f} times ({fastest.tool})", ratio >= times
+
+
+def _alike(found: Found) -> Iterator[Fact]:
+    """Far away, for among many near ones a round trip is over before it is noticed."""
+    for (part, _), rows in found.compared.items():
+        for pace, row in _split(rows)[0].items() if part == "alike" else ():
+            if pace == "gentle":  # two at once take a round trip for each connection
+                continue
+            each, rounds = row.middle("each"), row.middle("rounds")
+            yield (
+                f"one configured like an earlier one, {pace}: at most {ALIKE_CONNECTIONS} "
+                f"connections in at most {ALIKE_ROUNDS:g} round trips",
+                f"{each:.0f} in {rounds:.1f}",
+                each <= ALIKE_CONNECTIONS and rounds <= ALIKE_ROUNDS + ROUNDING,
+            )
 
 
 def _near(found: Found) -> Iterator[Fact]:
@@ -151,5 +160,5 @@ def _right(found: Found) -> Iterator[Fact]:
 
 
 _GOALS: tuple[Callable[[Found], Iterator[Fact]], ...] = (
-    _right, _start, _one, _near, _beaten, _at_once, _catalog, _many,
+    _right, _start, _one, _near, _beaten, _at_once, _alike, _catalog, _many,
 )  # fmt: skip

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +22,8 @@ from .servers import SETUPS, Setup, canned, canned_certificate
 from .tools import Each, Ours, Tool, Whole
 
 NAMES = 95  # of the catalog
-NAMED = (*(setup.name for setup in SETUPS), "catalog", "many", "start")
+NAMED = (*(setup.name for setup in SETUPS), "catalog", "alike", "many", "start")
+ALIKE, ALIKE_DELAY = 10, 400  # ms: so few, so far that this machine has nothing to do but wait
 MANY_DELAY = 40  # ms
 Section = tuple[str, str]  # title, text
 
@@ -72,6 +73,15 @@ def measured(wanted: Wanted, found: Found) -> Iterator[Section]:
                     title,
                     _compared("catalog", server, proxy, delay, addresses(NAMES), wanted, found),
                 )
+    if "alike" in wanted.parts:
+        with _far(SETUPS[0]) as (server, proxy):
+            title = f"{ALIKE} endpoints alike: {SETUPS[0].title}, {ALIKE_DELAY} ms"
+            say(title)
+            mine = replace(wanted, peers=())
+            yield (
+                title,
+                _compared("alike", server, proxy, ALIKE_DELAY, addresses(ALIKE), mine, found),
+            )
     if "many" in wanted.parts:
         yield _many(wanted, found)
 
