@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import goals, parts, table
+from . import goals, ours, parts, table
 from .peers import PEERS
 from .runs import Plan
 
@@ -19,6 +19,7 @@ def main() -> int:
     options = _options()
     wanted = parts.Wanted(
         options.only or parts.NAMED,
+        [pace for pace in ours.paces() if pace in options.paces or not pace],
         options.peers if options.peers is not None else [peer.name for peer in PEERS],
         options.delays,
         [*options.endpoints, *([BIG] if options.big else [])],
@@ -43,6 +44,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="PART", choices=parts.NAMED,
                         help=f"of {', '.join(parts.NAMED)}")  # fmt: skip
+    parser.add_argument("--paces", nargs="+", default=ours.PACES, choices=ours.PACES,
+                        help="of tlscheck, where it has them (default all)")  # fmt: skip
     parser.add_argument("--peers", nargs="*", metavar="NAME",
                         help="that are measured beside tlscheck (default all)")  # fmt: skip
     parser.add_argument("--delays", nargs="+", type=int, default=[0, 40, 150], metavar="MS")

@@ -30,10 +30,11 @@ Section = tuple[str, str]  # title, text
 
 @dataclass(frozen=True)
 class Wanted:
-    """`parts` of NAMED, `peers` by name, `delays` in ms; of the many, how many each time, and in
-    how many configurations."""
+    """`parts` of NAMED, `paces` of tlscheck, `peers` by name, `delays` in ms; of the many, how many
+    each time, and in how many configurations."""
 
     parts: Sequence[str]
+    paces: Sequence[str]
     peers: Sequence[str]
     delays: Sequence[int]
     numbers: Sequence[int]
@@ -127,12 +128,12 @@ def _compared(
 
 
 def _one(wanted: Wanted) -> list[Tool]:
-    return [*map(Ours, ours.paces()), *map(Each, wanted.installed)]
+    return [*map(Ours, wanted.paces), *map(Each, wanted.installed)]
 
 
 def _catalog(wanted: Wanted) -> list[Tool]:
     """tlscheck, each peer 8 at a time, and what else might be its best."""
-    tools: list[Tool] = [*map(Ours, ours.paces())]
+    tools: list[Tool] = [*map(Ours, wanted.paces)]
     for peer in wanted.installed:
         tools.append(Each(peer, 8))
         tools += [Whole(peer)] if peer.whole else []
@@ -168,7 +169,7 @@ def _many(wanted: Wanted, found: Found) -> Section:
     core = min(os.sched_getaffinity(0))
     lines, wrong = [table.MANY], []
     with _canned(wanted.kinds) as server:
-        for pace in ours.paces():
+        for pace in wanted.paces:
             for number in wanted.numbers:
                 tool = Ours(pace, core)
                 (row,) = rows([tool], server, addresses(number), truth, wanted.plan)

@@ -53,9 +53,8 @@ def rows(found: Sequence[Row], missing: Sequence[str], many: bool = False) -> st
     titles = ["tool", "runs", "wall", "ratio", "CPU", "connections", *(["each"] if many else []),
               "at once", "round trips", "missed", "extra"]  # fmt: skip
     lines = [_line(titles), "|---|" + "--:|" * (len(titles) - 1)]
-    base = next(
-        row.middle("wall") for row in found if row.tool in (ours.title("normal"), ours.title(""))
-    )
+    mine = [row for row in found if row.tool in map(ours.title, ("normal", "", *ours.PACES))]
+    base = next((r for r in mine if r.tool == ours.title("normal")), mine[0]).middle("wall")
     for row in found:
         wall, more = row.middle("wall"), "> " if row.cut else ""
         ratio = f"{more}{wall / base:.1f}"
