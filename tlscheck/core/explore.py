@@ -261,7 +261,7 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
     """
     usual = tuple(registry.GROUP_BY_NAME[name] for name in ("x25519", "secp256r1", "secp384r1"))
 
-    def plain(version: Version, **more: bool) -> Hello:
+    def plain(version: Version, shares: bool = False) -> Hello:
         every = (registry.suites()[code] for code in registry.suites_of(version))
         suites = tuple(
             suite.code
@@ -271,7 +271,7 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
             and suite.authentication in ("TLS13", "ECDSA", "RSA")
         )
         # So few that the hello stays below the 256 bytes from which on some servers stumble.
-        return Hello(version, suites, usual, server_name, extensions="few", **more)
+        return Hello(version, suites, usual, server_name, shares, extensions="few")
 
     return (
         plain(Version.TLSv1_2),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -37,7 +37,9 @@ class Hello:
     `suites` and `groups` are IANA code points in the client's order. `shares` adds key shares
     to a TLS 1.3 hello (without them a server answers with a HelloRetryRequest). `extensions` is
     "few" for those alone that the question needs, and "none" (below TLS 1.3) for none at all, for
-    servers that stumble over them.
+    servers that stumble over them. `schemes` are the signature schemes instead of all, `more` are
+    extensions besides (type and body). `closely`: the whole first flight is to be read, that of
+    TLS 1.3 too (`flight`).
     """
 
     version: Version
@@ -46,6 +48,10 @@ class Hello:
     server_name: str | None = None
     shares: bool = False
     extensions: Literal["all", "few", "none"] = "all"
+    schemes: tuple[int, ...] = ()
+    compressions: tuple[int, ...] = (0,)
+    more: tuple[tuple[int, bytes], ...] = ()
+    closely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +223,17 @@ def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
             out.data += random[32:] if modern else b""
         out.data += _suites(hello.suites, modern)
         with out.prefixed(1):
-            out.uint(1, 0)  # no compression
+            out.uint(1, *hello.compressions)  # null alone, but where the question is about it
         if _extended(hello):
             with out.prefixed(2):
                 _server_name(out, hello.server_name)
-                out.data += _extensions(hello.version, hello.groups, hello.shares, hello.extensions)
+                out.data += _extensions(
+                    hello.version, hello.groups, hello.shares, hello.extensions,
+                    hello.schemes, hello.closely,
+                )  # fmt: skip
+                for kind, body in hello.more:
+                    with out.extension(kind):
+                        out.data += body
                 if padding:
                     with out.extension(21):  # padding: RFC 7685, section 3
                         out.data += bytes(padding - 1)
@@ -254,8 +266,15 @@ def _server_name(out: _Writer, server_name: str | None) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _extensions(version: Version, groups: tuple[int, ...], shares: bool, which: str) -> bytes:
-    """All extensions but the server name and the padding."""
+def _extensions(
+    version: Version,
+    groups: tuple[int, ...],
+    shared: bool,
+    which: str,
+    schemes: tuple[int, ...],
+    closely: bool,
+) -> bytes:
+    """All extensions but the server name, what a question has besides, and the padding."""
     modern = version is Version.TLSv1_3
     out = _Writer()
     if groups:
@@ -266,7 +285,8 @@ def _extensions(version: Version, groups: tuple[int, ...], shares: bool, which: 
             out.uint(1, 0)
     if version >= Version.TLSv1_2:
         with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
-            out.uint(2, *(_schemes(modern) if which == "all" else _USUAL_SCHEMES))
+            usual = _schemes(modern) if which == "all" else _USUAL_SCHEMES
+            out.uint(2, *(schemes or usual))
     if not modern and which == "all":
         with out.extension(22):  # encrypt_then_mac: RFC 7366, section 2
             pass
@@ -277,8 +297,8 @@ def _extensions(version: Version, groups: tuple[int, ...], shares: bool, which: 
             out.uint(2, version)
         with out.extension(51), out.prefixed(2):  # key_share: RFC 8446, section 4.2.8
             sent = groups if which == "all" else groups[:1]
-            for group in sent if shares else ():
-                if share := _SHARES.get(group):
+            for group in sent if shared else ():
+                if share := shares(closely).get(group):
                     out.uint(2, group)
                     with out.prefixed(2):
                         out.data += share
@@ -299,8 +319,9 @@ _USUAL_SCHEMES = (
     0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
 )  # fmt: skip
 
-# Valid public values that need no computation: u = 9, the base point of X25519 (RFC 7748), and
-# the base point of P-256 (FIPS 186-4, D.1.2.3). No secret is ever derived from them.
+# Valid public values that need no computation: the base points of X25519 and X448 (u = 9 and 5: RFC
+# 7748) and of P-256, P-384 and P-521 (FIPS 186-4, D.1.2). What is agreed on with a base point is
+# the other's own public value, so nothing that is said under it is secret.
 _SHARES = {
     0x001D: (9).to_bytes(32, "little"),
     0x0017: bytes.fromhex(
@@ -309,6 +330,27 @@ _SHARES = {
         "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
     ),
 }
+_MORE_SHARES = {
+    0x001E: (5).to_bytes(56, "little"),
+    0x0018: bytes.fromhex(
+        "04"
+        "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
+        "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f"
+    ),
+    0x0019: bytes.fromhex(
+        "04"
+        "00c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d"
+        "3dbaa14b5e77efe75928fe1dc127a2ffa8de3348b3c1856a429bf97e7e31c2e5bd66"
+        "011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e"
+        "662c97ee72995ef42640c550b9013fad0761353c7086a272c24088be94769fd16650"
+    ),
+}
+
+
+@cache
+def shares(closely: bool) -> Mapping[int, bytes]:
+    """The key shares there are, by group: the usual two, or all, where one alone is offered."""
+    return _SHARES | _MORE_SHARES if closely else _SHARES
 
 
 def _encode_ssl2(hello: Hello, random: bytes) -> bytes:
@@ -327,7 +369,9 @@ class Malformed(Exception):
     """A field of a message is not as its definition says; the text names the field."""
 
 
-class _Cursor:
+class Cursor:
+    """Reads the fields of `what`, one after another; raises `Malformed` at one that is short."""
+
     def __init__(self, data: bytes, what: str) -> None:
         self.data, self.at, self.what = data, 0, what
 
@@ -352,10 +396,11 @@ class _Cursor:
             raise Malformed(f"{self.what}: {self.left()} trailing bytes")
 
 
-def _extension_map(cursor: _Cursor) -> dict[int, bytes]:
+def extension_map(cursor: Cursor) -> dict[int, bytes]:
+    """The extensions that are left to read, by type: RFC 8446, section 4.2."""
     found: dict[int, bytes] = {}
     if cursor.left():
-        inner = _Cursor(cursor.vector(2, "extensions"), f"{cursor.what} extensions")
+        inner = Cursor(cursor.vector(2, "extensions"), f"{cursor.what} extensions")
         while inner.left():
             kind = inner.uint(2, "type")
             body = inner.vector(2, f"extension {kind}")
@@ -368,22 +413,22 @@ def _extension_map(cursor: _Cursor) -> dict[int, bytes]:
 
 def _server_hello(body: bytes) -> Picked:
     """RFC 8446, section 4.1.3; RFC 5246, section 7.4.1.3."""
-    cursor = _Cursor(body, "ServerHello")
+    cursor = Cursor(body, "ServerHello")
     version = cursor.uint(2, "version")
     random = cursor.take(32, "random")
     if len(cursor.vector(1, "session id")) > 32:
         raise Malformed("ServerHello: session id is longer than 32 bytes")
     suite = cursor.uint(2, "cipher suite")
     cursor.uint(1, "compression method")
-    extensions = _extension_map(cursor)
+    extensions = extension_map(cursor)
     retry = random == _RETRY_RANDOM
     group = None
     if 43 in extensions:
-        inner = _Cursor(extensions[43], "supported_versions")
+        inner = Cursor(extensions[43], "supported_versions")
         version = inner.uint(2, "selected version")
         inner.end()
     if version >= Version.TLSv1_3 and 51 in extensions:
-        inner = _Cursor(extensions[51], "key_share")
+        inner = Cursor(extensions[51], "key_share")
         group = inner.uint(2, "group")
         if not retry:
             inner.vector(2, "key exchange")
@@ -393,8 +438,8 @@ def _server_hello(body: bytes) -> Picked:
 
 def _certificates(body: bytes) -> tuple[bytes, ...]:
     """RFC 5246, section 7.4.2."""
-    outer = _Cursor(body, "Certificate")
-    cursor = _Cursor(outer.vector(3, "certificate list"), "Certificate")
+    outer = Cursor(body, "Certificate")
+    cursor = Cursor(outer.vector(3, "certificate list"), "Certificate")
     outer.end()
     chain: list[bytes] = []
     while cursor.left():
@@ -424,7 +469,7 @@ def _key_exchange(picked: Picked, body: bytes) -> Picked:
     suite = registry.suites().get(picked.suite)
     if suite is None or suite.key_exchange not in ("ECDHE", "DHE"):
         return picked
-    cursor = _Cursor(body, "ServerKeyExchange")
+    cursor = Cursor(body, "ServerKeyExchange")
     if suite.authentication == "PSK":
         cursor.vector(2, "identity hint")
     group, dh_bits = None, None
@@ -608,7 +653,7 @@ class Reader:
         size = int.from_bytes(self._raw[:2], "big") & 0x7FFF
         if len(self._raw) < 2 + size:
             return False
-        cursor = _Cursor(bytes(self._raw[2 : 2 + size]), "SERVER-HELLO")
+        cursor = Cursor(bytes(self._raw[2 : 2 + size]), "SERVER-HELLO")
         del self._raw[: 2 + size]
         kind = cursor.uint(1, "type")
         if kind == 0:  # ERROR: no cipher in common, which is a refusal

@@ -7,7 +7,7 @@ import errno
 import socket
 import struct
 
-from tlscheck.core import wire
+from tlscheck.core import flight, wire
 from tlscheck.core.wire import Hangup, Hello, OwnFault, Reply, Silent, Unreachable
 
 # Faults of this machine, which say nothing about the server.
@@ -41,7 +41,8 @@ async def exchange(
     the whole answer. Never raises but for cancellation."""
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    reader = wire.Reader(hello)
+    sent = wire.encode(hello, random)
+    reader = flight.Reader(hello, sent) if hello.closely else wire.Reader(hello)
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as fault:
@@ -58,7 +59,7 @@ async def exchange(
             return _connect_fault(fault, family)
         try:
             async with asyncio.timeout(read):
-                await loop.sock_sendall(sock, wire.encode(hello, random))
+                await loop.sock_sendall(sock, sent)
                 while True:
                     data = await loop.sock_recv(sock, 16384)
                     if not data:
