@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -92,6 +92,11 @@ def names_asked(process: Process) -> list[str]:
     return [name for (name,) in process.of("look-up")]
 
 
+def at(addresses: Iterable[str], port: int) -> set[tuple[str, int]]:
+    """What a scan of these may connect to: their port, and port 80 of the same addresses."""
+    return {(address, each) for address in addresses for each in (port, 80)}
+
+
 def nothing_secret(requests: list[bytes]) -> None:
     """Requests are for `/`, with the headers that are known and no others."""
     for request in requests:
@@ -153,7 +158,7 @@ def test_only_the_target_is_spoken_to(address: str, trusted: bool, tmp_path: Pat
                              "REQUESTS_CA_BUNDLE": str(system.bundle)},
             )  # fmt: skip
         assert came == []
-    assert done.process.connected == {(address, port)} and done.process.bound == set()
+    assert done.process.connected == at([address], port) and done.process.bound == set()
     assert names_asked(done.process) == [HOST]
     only_its_report(done.process, cwd)
     no_process(done.process)
@@ -215,7 +220,7 @@ def test_no_answer_leads_anywhere_else(tmp_path: Path) -> None:
                 environment=tempting(tmp_path, trap, [*hosts, "rebound.example.com"]),
             )  # fmt: skip
         assert came == []
-    assert done.process.connected == {(address, port) for address in hosts.values()}
+    assert done.process.connected == at(hosts.values(), port)
     assert sorted(names_asked(done.process)) == sorted(hosts)
     only_its_report(done.process, cwd)
     no_process(done.process)
@@ -237,7 +242,7 @@ def test_every_address_of_a_name_is_spoken_to_and_its_name_asked_for_once(tmp_pa
             "scan", "--endpoint", f"{HOST}:{port}", "--ca-bundle", str(authority.bundle), cwd=cwd,
             names={HOST: [addresses, [TRAP]]},
         )  # fmt: skip
-    assert done.process.connected == {(address, port) for address in addresses}
+    assert done.process.connected == at(addresses, port)
     assert names_asked(done.process) == [HOST] and len(seen) == 3
 
 
@@ -270,7 +275,7 @@ def test_the_lab_is_all_that_a_scan_of_it_starts_and_speaks_to(tmp_path: Path) -
         assert came == []
     report = report_of(done, cwd)
     targets = {(t["address"], e["port"]) for e in report["endpoints"] for t in e["targets"]}
-    assert done.process.connected == targets
+    assert done.process.connected == targets | {(address, 80) for address, _ in targets}
     assert names_asked(done.process) == [] and done.process.bound == set()
     only_its_report(done.process, cwd, removed=f"{temporary}/tlscheck-lab-")
     ((program, arguments, *_),) = done.process.of("subprocess.Popen")

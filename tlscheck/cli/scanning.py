@@ -12,11 +12,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tlscheck import __version__
 from tlscheck.core import policy as judging
+from tlscheck.core.features import Chain
 from tlscheck.core.model import (
     Endpoint,
     EndpointReport,
@@ -30,6 +32,7 @@ from tlscheck.core.policy import Policy
 from tlscheck.io import dns, tcp
 from tlscheck.io.journal import Journal
 from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
+from tlscheck.scan.world import Check, Read
 
 DNS_SECONDS = 15.0
 MOST_HTTPS = 32  # HTTPS requests at once
@@ -78,7 +81,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _within_descriptors(limits: Limits) -> Limits:
     """`limits` with no more connections at once than this process may have descriptors."""
-    wanted = limits.at_once + MOST_HTTPS + OUR_FILES
+    wanted = limits.at_once + 2 * MOST_HTTPS + OUR_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -115,6 +118,8 @@ async def _run(job: Job, journal: Journal | None) -> Done:
         clock=time.monotonic,
         random=os.urandom,
         https=None if job.depth == "quick" else _https(job, stop),
+        http=None if job.depth == "quick" else _http(job, stop),
+        certificates=None if job.depth == "quick" else _certificates(job),
         limits=job.limits,
         progress=progress.update,
         finished=journal.add if journal else lambda report: None,
@@ -167,18 +172,49 @@ def _of_family(found: Resolved, family: int | None) -> Resolved:
     )
 
 
-def _https(job: Job, stop: asyncio.Event) -> Callable[[Target], Awaitable[dict[str, Any]]]:
+def _https(job: Job, stop: asyncio.Event) -> Check:
     from tlscheck.io import https
 
+    return _requests(
+        job,
+        stop,
+        partial(https.check, ca_bundle=job.ca_bundle),
+        https.answer("unknown", INTERRUPTED),
+    )
+
+
+def _http(job: Job, stop: asyncio.Event) -> Check:
+    from tlscheck.io import http
+
+    return _requests(job, stop, http.check, http.answer("unknown", INTERRUPTED))
+
+
+def _requests(
+    job: Job,
+    stop: asyncio.Event,
+    ask: Callable[..., Coroutine[Any, Any, dict[str, Any]]],
+    interrupted: dict[str, Any],
+) -> Check:
+    """A check that asks HTTP requests, so many at once, until the run is interrupted."""
     slots = asyncio.Semaphore(max(1, min(MOST_HTTPS, job.limits.at_once // 3)))
     timeout = min(12.0, job.limits.deadline)
 
     async def check(target: Target) -> dict[str, Any]:
         async with slots:
-            work = https.check(target, ca_bundle=job.ca_bundle, timeout=timeout)
-            return await _unless(stop, work) or https.answer("unknown", INTERRUPTED)
+            return await _unless(stop, ask(target, timeout=timeout)) or interrupted
 
     return check
+
+
+def _certificates(job: Job) -> Read:
+    from tlscheck.io import chains
+
+    def read(
+        target: Target, sent: tuple[Chain, ...], https: dict[str, Any]
+    ) -> tuple[dict[str, Any], ...]:
+        return chains.read(target, sent, https, ca_bundle=job.ca_bundle, now=datetime.now(UTC))
+
+    return read
 
 
 def run_id() -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
+import hashlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlscheck.core import registry
 from tlscheck.core.model import Answer, Target
+from tlscheck.core.names import is_for
 from tlscheck.core.wire import sendable_name
 from tlscheck.io import trust
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 PAUSE = 0.2  # seconds before the first repetition; twice as long before the next
-MOST_SERVER = 200  # characters of the Server header that are kept
+MOST_HEADER = 200  # characters of a header that are kept
 
 # X509_V_ERR_* of OpenSSL, where its own words are not plain.
 _EXPIRED, _NOT_YET, _SELF_SIGNED = 10, 9, 18
@@ -68,9 +70,8 @@ _RESETS = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 async def check(target: Target, *, ca_bundle: Path | None, timeout: float) -> dict[str, Any]:
     """Asks the target for `/` once and says how that went, within `timeout` seconds in all.
 
-    Trusts `ca_bundle` (PEM) if given, else what this system trusts. The answer's keys:
-    `outcome` (yes, no, unknown), `why`, `status`, `version`, `suite` (IANA name), `server`.
-    Any HTTP answer is a yes. Raises nothing but CancelledError.
+    Trusts `ca_bundle` (PEM) if given, else what this system trusts. Any HTTP answer is a yes. The
+    keys of what comes back are those of `answer`. Raises nothing but CancelledError.
     """
     try:
         context = _context(ca_bundle, _is_delegated(target))
@@ -97,7 +98,7 @@ async def _until(deadline: float, target: Target, context: ssl.SSLContext) -> di
             async with asyncio.timeout(budget):
                 return await _request(target, context)
         except Exception as error:
-            last, again = _translate(error, target)
+            last, again = translate(error, target)
             if not again:
                 return last
         pause = PAUSE * 2**attempt
@@ -108,20 +109,34 @@ async def _until(deadline: float, target: Target, context: ssl.SSLContext) -> di
 
 
 async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
+    async with requested(target, "https", target.endpoint.port, context) as (response, seconds):
+        return _answered(response, target, seconds)
+
+
+@asynccontextmanager
+async def requested(
+    target: Target, scheme: str, port: int, context: ssl.SSLContext
+) -> AsyncIterator[tuple[httpx.Response, float]]:
+    """One GET for `/` at the target's address: the head of what came, its body unread, and the
+    seconds from the request to it. Raises what httpx does, and what `trust.causes` finds in it."""
     import httpx
 
     endpoint = target.endpoint
     address = f"[{target.address}]" if ":" in target.address else target.address
-    host = endpoint.host if endpoint.port == 443 else f"{endpoint.host}:{endpoint.port}"
+    usual = {"https": 443, "http": 80}[scheme]
+    host = endpoint.host if port == usual else f"{endpoint.host}:{port}"
     opened: list[Any] = []
+    clock = asyncio.get_running_loop().time
+    times: dict[str, float] = {}
 
     async def trace(event: str, info: Mapping[str, Any]) -> None:
+        times[event] = clock()
         if event == "connection.connect_tcp.complete":
             opened.append(info["return_value"])
 
     request = httpx.Request(
         "GET",
-        f"https://{address}:{endpoint.port}/",
+        f"{scheme}://{address}:{port}/",
         headers={
             "Host": host,
             "User-Agent": "tlscheck",
@@ -140,7 +155,8 @@ async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
             response = await transport.handle_async_request(request)
             try:
                 # The body is not read: the head says all that is asked.
-                return _answered(response, target)
+                asked = times.get("http11.send_request_headers.started", clock())
+                yield response, clock() - asked
             finally:
                 await response.aclose()
     finally:
@@ -149,7 +165,13 @@ async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
             await stream.aclose()
 
 
-def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
+def header(response: httpx.Response, name: str) -> str | None:
+    """A header as it was sent, at most `MOST_HEADER` characters, and printable."""
+    value = response.headers.get(name)
+    return printable(value) if value else None
+
+
+def _answered(response: httpx.Response, target: Target, seconds: float) -> dict[str, Any]:
     tls = response.extensions["network_stream"].get_extra_info("ssl_object")
     name = _verified_name(target)
     if _is_delegated(target):
@@ -157,16 +179,20 @@ def _answered(response: httpx.Response, target: Target) -> dict[str, Any]:
             names = tls.getpeercert()
         except (ValueError, ssl.SSLError):  # Python reads all of them or none
             return answer("unknown", f"certificate's names cannot be read, is it for {name}?")
-        if not _is_for(names, name):
+        if not is_for(name, *_alternatives(names)):
             return answer("no", f"certificate is not for {name}")
-    server = response.headers.get("server")
     cipher = tls.cipher()
+    leaf = tls.getpeercert(binary_form=True)
     return answer(
         "yes",
         status=response.status_code,
         version=tls.version(),
         suite=_iana_names().get(cipher[0], cipher[0]) if cipher else None,
-        server=_printable(server) if server else None,
+        alpn=printable(tls.selected_alpn_protocol() or "") or None,
+        server=header(response, "server"),
+        strict_transport_security=header(response, "strict-transport-security"),
+        first_byte_ms=round(seconds * 1000),
+        leaf=hashlib.sha256(leaf).hexdigest() if leaf else None,
     )
 
 
@@ -177,21 +203,44 @@ def answer(
     status: int | None = None,
     version: str | None = None,
     suite: str | None = None,
+    alpn: str | None = None,
     server: str | None = None,
+    strict_transport_security: str | None = None,
+    first_byte_ms: int | None = None,
+    leaf: str | None = None,
 ) -> dict[str, Any]:
-    """The report's `https` of a target: all its keys, `None` where nothing was learned."""
+    """The report's `https` of a target: all its keys, `None` where nothing was learned.
+
+    `outcome` is yes, no or unknown, `status` HTTP's, `suite` an IANA name; `alpn`, `server` and
+    `strict_transport_security` are as sent, `first_byte_ms` the milliseconds from the request to
+    the head of the answer, `leaf` the SHA-256 of the certificate that was verified. `group` is not
+    told by Python's ssl: it is known only where the server has but one.
+    """
     return {
         "outcome": outcome,
         "why": why,
         "status": status,
         "version": version,
         "suite": suite,
+        "group": None,
+        "alpn": alpn,
         "server": server,
+        "strict_transport_security": strict_transport_security,
+        "first_byte_ms": first_byte_ms,
+        "leaf": leaf,
     }
 
 
 def _verified_name(target: Target) -> str:
     return target.endpoint.verify_name or target.endpoint.sni
+
+
+def _alternatives(certificate: Mapping[str, Any] | None) -> tuple[list[str], list[str]]:
+    """The alternative names of a verified certificate: of DNS, and IP addresses."""
+    names = (certificate or {}).get("subjectAltName", ())
+    kinds = ("DNS", "IP Address")
+    dns, addresses = ([value for kind, value in names if kind == k] for k in kinds)
+    return dns, addresses
 
 
 def _is_delegated(target: Target) -> bool:
@@ -229,34 +278,10 @@ def _iana_names() -> Mapping[str, str]:
     }
 
 
-def _is_for(certificate: Mapping[str, Any] | None, name: str) -> bool:
-    """Whether a verified certificate names `name` (RFC 9525, section 6)."""
-    for kind, value in (certificate or {}).get("subjectAltName", ()):
-        if kind == "DNS" and _matches(value.lower().rstrip("."), name.lower().rstrip(".")):
-            return True
-        if kind == "IP Address" and _same_address(value, name):
-            return True
-    return False
-
-
-def _matches(pattern: str, name: str) -> bool:
-    if not pattern.startswith("*."):
-        return pattern == name
-    label, dot, rest = name.partition(".")
-    return bool(label and dot) and "." in rest and pattern[2:] == rest
-
-
-def _same_address(value: str, name: str) -> bool:
-    try:
-        return ipaddress.ip_address(value.strip()) == ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-
-
 # --- faults --------------------------------------------------------------------------------
 
 
-def _translate(error: Exception, target: Target) -> tuple[dict[str, Any], bool]:
+def translate(error: Exception, target: Target) -> tuple[dict[str, Any], bool]:
     """What `error` means, and whether asking again may teach more. The innermost cause decides."""
     for cause in trust.causes(error):
         match cause:
@@ -339,8 +364,9 @@ def _alert_of(reason: str) -> str | None:
 
 def _words(error: BaseException) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _printable(said)
+    return printable(said)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text[:MOST_SERVER])
+def printable(text: str) -> str:
+    """`text`, cut, with a question mark for what would not be seen."""
+    return "".join(c if c.isprintable() else "?" for c in text[:MOST_HEADER])

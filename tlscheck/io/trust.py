@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import ssl
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 def load(context: ssl.SSLContext, ca_bundle: Path | None) -> None:
@@ -41,3 +50,56 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         else:
             at = at.__cause__ or at.__context__
     return reversed(chain)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The authorities of one store: `ca-bundle`, `system` or `certifi`."""
+
+    name: str
+    authorities: tuple[x509.Certificate, ...]
+
+
+@lru_cache(maxsize=4)
+def stores(ca_bundle: Path | None) -> tuple[Store, ...]:
+    """Every store there is on this machine, the one that is trusted (`load`) first. One that cannot
+    be read, and a certificate in it that cannot, is left out."""
+    import certifi
+
+    paths = ssl.get_default_verify_paths()
+    places = {
+        "ca-bundle": [ca_bundle] if ca_bundle else [],
+        "system": _files(paths.cafile, paths.capath),
+        "certifi": [Path(certifi.where())],
+    }
+    found = (Store(name, tuple(_authorities(files))) for name, files in places.items())
+    return tuple(store for store in found if store.authorities)
+
+
+def _files(cafile: str | None, capath: str | None) -> list[Path]:
+    """OpenSSL looks into both; where there is one file of all, it is quicker to read."""
+    if cafile and Path(cafile).is_file() and Path(cafile).stat().st_size:
+        return [Path(cafile)]
+    return sorted(Path(capath).glob("*.[0-9]")) if capath else []
+
+
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+def _authorities(files: list[Path]) -> Iterator[x509.Certificate]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    seen = set[bytes]()
+    for file in files:
+        try:
+            text = file.read_bytes()
+        except OSError:
+            continue
+        for pem in _PEM.findall(text):
+            with contextlib.suppress(ValueError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = x509.load_pem_x509_certificate(pem)
+                if found.fingerprint(SHA256()) not in seen:
+                    seen.add(found.fingerprint(SHA256()))
+                    yield found

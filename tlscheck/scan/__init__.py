@@ -23,12 +23,14 @@ from tlscheck.core.explore import (
     knocks,
     opening,
 )
+from tlscheck.core.features import Looked
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import sendable_name
 from tlscheck.scan.lesson import Lesson
+from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
-from tlscheck.scan.world import Limits, Resolved, World
+from tlscheck.scan.world import Check, Limits, Resolved, World
 
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
@@ -82,7 +84,8 @@ class Run:
     async def _probe(self, target: Target, lesson: Lesson) -> TargetReport:
         limits = self.world.limits
         prober = Prober(target, self.world, self.slots)
-        https = asyncio.ensure_future(self.world.https(target)) if self.world.https else None
+        https = asyncio.ensure_future(_asked(self.world.https, target))
+        http = asyncio.ensure_future(_asked(self.world.http, target))
         self.probers.add(prober)
         if self.interrupted:
             prober.halt(INTERRUPTED)
@@ -91,21 +94,27 @@ class Run:
             name = sendable_name(target.endpoint.sni)
             facts, mixed = await _explore(prober, name, lesson, roomy)
             await prober.ahead.landed()
+            unsteady = [v.label for v in doubt.unsteady(prober.log)]
+            found = Looked()
+            if self.world.certificates:
+                found = await looked(prober, facts, name, self.world.limits.features)
         finally:
             self.probers.discard(prober)
-        answered = await https if https else {}
+        answered = await https
         facts, odd = _witnessed(facts, answered)
+        _add_group(answered, facts)
         mixed = mixed or odd
-        features: dict[str, Any] = {}
+        features = dict(found.features)
         if notes := [note for fact in facts for note in fact.told()]:
             features["notes"] = list(dict.fromkeys(notes))
         if strays := [stray for fact in facts for stray in fact.strays]:
             features["unoffered"] = list(dict.fromkeys(strays))
         if mixed:
             features["mixed"] = mixed
-            features["unsteady"] = [v.label for v in doubt.unsteady(prober.log)]
+            features["unsteady"] = unsteady
         if target.pinned:
             features["pinned"] = True
+        read = self.world.certificates
         why = None if prober.answered else prober.stopped
         reachable: model.Answer = "yes" if prober.connected else "unknown"
         if why == "connection refused":
@@ -116,7 +125,9 @@ class Run:
             why=why,
             connections=prober.connections,
             protocols={fact.version.label: fact.protocol for fact in facts},
+            certificates=read(target, found.chains, answered) if read else (),
             https=answered,
+            http=await http,
             features=features,
         )
 
@@ -129,6 +140,20 @@ class Run:
         if not reports:
             reports = [unprobed("", resolved.why or "no address")]
         return report_of(endpoint, tuple(sorted(reports, key=lambda report: report.address)))
+
+
+async def _asked(check: Check | None, target: Target) -> dict[str, Any]:
+    return await check(target) if check else {}
+
+
+def _add_group(answered: dict[str, Any], facts: Sequence[VersionFacts]) -> None:
+    """The group that HTTPS negotiated, where the version has but one."""
+    for fact in facts:
+        groups = fact.protocol.groups
+        if fact.version.label == answered.get("version") and len(groups) == 1:
+            suite = answered.get("suite")
+            if fact.version is Version.TLSv1_3 or "_ECDHE_" in str(suite):
+                answered["group"] = groups[0] if fact.protocol.why is None else None
 
 
 async def _explore(

@@ -38,6 +38,10 @@ from tlscheck.scan.world import World
 # illegal_parameter, protocol_version, insufficient_security.
 _REFUSALS = (40, 47, 70, 71)
 _PROTOCOL_VERSION = 70
+# And alerts that answer one question alone: suites that hold TLS_FALLBACK_SCSV (RFC 7507, section
+# 3), the extension ALPN (RFC 7301, section 3.2).
+_FALLBACK_SCSV, _INAPPROPRIATE_FALLBACK = 0x5600, 86
+_ALPN, _NO_APPLICATION_PROTOCOL = 16, 120
 _CLOSE_NOTIFY = 0
 
 KNOCKS = (0.1, 0.3, 1.0, 2.0)  # seconds before each further try with a server that says nothing
@@ -68,6 +72,15 @@ class _Seen:
     @property
     def times(self) -> int:
         return self.hangups + self.silences + self.others + self.unreached + self.failures
+
+
+def _refuses(hello: Hello, code: int) -> bool:
+    """Whether an alert decides against this hello."""
+    if code == _INAPPROPRIATE_FALLBACK:
+        return _FALLBACK_SCSV in hello.suites
+    if code == _NO_APPLICATION_PROTOCOL:
+        return any(kind == _ALPN for kind, _ in hello.more)
+    return code in _REFUSALS
 
 
 class Prober:
@@ -306,9 +319,11 @@ class Prober:
                 case Ssl2Picked() | Picked(ended=None):
                     self._were_chance(seen)
                     return reply
+                case Picked(ended=Alert()) if hello.closely:
+                    return reply  # what was asked about comes after the pick
                 case Picked(ended=Alert()):
                     seen.failures += 1
-                case Alert(code=code) if code in _REFUSALS:
+                case Alert(code=code) if _refuses(hello, code):
                     self._were_chance(seen)
                     return self._refused(hello, str(reply), version=code == _PROTOCOL_VERSION)
                 case Alert() | Hangup() | Picked(ended=Hangup()):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tlscheck.core.features import Chain
 from tlscheck.core.model import Endpoint, EndpointReport, Target
 from tlscheck.core.wire import Hello, Reply
 
@@ -30,6 +31,13 @@ class Resolved:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
+Check = Callable[[Target], Awaitable[dict[str, Any]]]
+"""One more observation of a target, ready for the report."""
+
+Read = Callable[[Target, tuple[Chain, ...], dict[str, Any]], tuple[dict[str, Any], ...]]
+"""Chains, and what the HTTPS check has said, to the report's `certificates`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of a run. Times are seconds."""
@@ -43,6 +51,7 @@ class Limits:
     patience: float = 31.0  # the longest read, for a server that answers other hellos
     deadline: float = 60.0  # of one target, from its first connection on
     budget: int = 1500  # connections to one target
+    features: int = 13  # of these, for features; a healthy target takes no more
 
     @classmethod
     def of(cls, pace: str, deadline: float) -> Limits:
@@ -62,7 +71,9 @@ class World:
     clock: Callable[[], float]
     random: Callable[[int], bytes]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    https: Callable[[Target], Awaitable[dict[str, Any]]] | None = None
+    https: Check | None = None
+    http: Check | None = None
+    certificates: Read | None = None  # without it no features are asked for
     limits: Limits = field(default_factory=Limits)
     progress: Callable[[int, int, int], None] = lambda done, total, connections: None
     finished: Callable[[EndpointReport], None] = lambda report: None  # not told when interrupted

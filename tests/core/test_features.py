@@ -1,0 +1,200 @@
+"""What no server at hand does any more is told all the same, and no silence becomes a "no"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.core.test_explore import run
+from tests.servers.faults import asked
+from tlscheck.core import flight, registry, wire
+from tlscheck.core.explore import Answer, Refused, Unknown, VersionFacts
+from tlscheck.core.features import Looked, look
+from tlscheck.core.flight import Flight
+from tlscheck.core.model import Protocol
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Alert, Hello
+
+NAME = "sts.us-east-1.amazonaws.com"
+SUITES = ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+          "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256")  # fmt: skip
+GCM, CBC, DHE = (registry.suite_by_name(name).code for name in SUITES)
+RSA_PSS, ECDSA = 0x0804, 0x0403
+
+
+def facts(*versions: Version) -> list[VersionFacts]:
+    groups = ("X25519MLKEM768", "x25519")
+    modern = Protocol("yes", None, ("TLS_AES_128_GCM_SHA256",), None, groups)
+    old = Protocol("yes", None, SUITES, "server", groups[1:])
+    return [VersionFacts(v, modern if v is Version.TLSv1_3 else old) for v in versions]
+
+
+BOTH = facts(Version.TLSv1_2, Version.TLSv1_3)
+
+
+def plain(hello: Hello, number: int) -> Answer:
+    """A server that does all as it should, with an RSA key."""
+    if 0x5600 in hello.suites:
+        return Refused("alert inappropriate_fallback")
+    if hello.schemes and RSA_PSS not in hello.schemes:
+        return Refused("alert handshake_failure")
+    if not hello.closely:
+        return wire.Picked(0x0304, hello.suites[0], hello.groups[0], retry=True)
+    kinds = (23, 35, 0xFF01) + ((22,) if set(hello.suites) <= {CBC} else ())
+    dhe = set(hello.suites) <= {DHE}
+    return Flight(
+        hello.version, hello.suites[0], 0x1D, RSA_PSS, (b"leaf", b"issuer"),
+        dh_bits=2048 if dhe else None,
+        random=bytes(24) + (b"DOWNGRD\x01" if hello.version is Version.TLSv1_2 else bytes(8)),
+        extensions=tuple((kind, b"") for kind in kinds),
+        public=number.to_bytes(2, "big"),
+    )  # fmt: skip
+
+
+def looked(
+    known: list[VersionFacts], change: Callable[[Hello, Answer], Answer] = lambda h, a: a
+) -> tuple[Looked, list[Hello]]:
+    hellos: list[Hello] = []
+
+    def answers(hello: Hello) -> Answer:
+        hellos.append(hello)
+        return change(hello, plain(hello, len(hellos)))
+
+    found, _ = run(look(known, NAME), answers)
+    return found, hellos  # type: ignore[return-value]
+
+
+def flights(**changes: Any) -> Callable[[Hello, Answer], Answer]:
+    return lambda h, a: replace(a, **changes) if isinstance(a, Flight) else a
+
+
+def answer(name: str, change: Callable[[Hello, Answer], Answer]) -> str:
+    said: str = looked(BOTH, change)[0].features[name]["answer"]
+    return said
+
+
+def test_a_server_as_it_should_be() -> None:
+    found, hellos = looked(BOTH)
+    assert {name: said["answer"] for name, said in found.features.items()} == {
+        "compression": "no", "secure_renegotiation": "yes", "extended_master_secret": "yes",
+        "encrypt_then_mac": "yes", "session_tickets": "yes", "ocsp_stapling": "no",
+        "fallback_scsv": "yes", "downgrade_sentinel": "yes", "alpn": "no",
+        "signature_schemes": "yes", "dh": "yes", "public_value_reuse": "no",
+        "hybrid_preference": "yes",
+    }  # fmt: skip
+    assert [chain.versions for chain in found.chains] == [("TLSv1.2", "TLSv1.3")]
+    assert len(hellos) <= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "expected"),
+    [
+        ("compression", flights(compression=1), "yes"),
+        ("secure_renegotiation", flights(extensions=()), "no"),
+        ("extended_master_secret", flights(extensions=()), "no"),
+        ("session_tickets", flights(extensions=()), "no"),
+        ("encrypt_then_mac", flights(extensions=()), "no"),
+        ("downgrade_sentinel", flights(random=bytes(32)), "no"),
+        ("downgrade_sentinel", flights(random=bytes(24) + b"DOWNGRD\x00"), "no"),
+        ("public_value_reuse", flights(public=b"same"), "yes"),
+        ("ocsp_stapling", flights(staple=b"response"), "yes"),
+        ("alpn", flights(extensions=((16, b"\x00\x03\x02h2"),)), "yes"),
+        ("fallback_scsv", lambda h, a: plain(replace(h, suites=(GCM,)), 1), "no"),
+    ],
+)
+def test_what_hardly_any_server_does(
+    name: str, change: Callable[[Hello, Answer], Answer], expected: str
+) -> None:
+    assert answer(name, change) == expected
+
+
+def test_a_public_value_of_another_kind_is_not_the_same_one() -> None:
+    """A server may use one key for both, but the same bytes of two groups are no reuse."""
+    groups = iter(range(100))
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        group = next(groups)
+        return replace(said, group=group, public=b"same") if isinstance(said, Flight) else said
+
+    assert answer("public_value_reuse", change) == "unknown"
+
+
+SILENT: list[Callable[[Hello, Answer], Answer]] = [
+    lambda h, a: Unknown("read time-out"),
+    lambda h, a: Refused("closed 3 times, while others were answered"),
+    lambda h, a: Refused("alert handshake_failure"),
+    lambda h, a: (
+        replace(a, ended=Alert(80), certificates=()) if isinstance(a, Flight) and h.schemes else a
+    ),
+]
+
+
+@pytest.mark.parametrize("change", SILENT[:3])
+@pytest.mark.parametrize(
+    "known", [BOTH, BOTH[:1], BOTH[1:], facts(Version.TLSv1_0, Version.TLSv1_1), []],
+    ids=["both", "1.2", "1.3", "old", "none"],
+)  # fmt: skip
+def test_no_silence_and_no_refusal_is_a_no(
+    change: Callable[[Hello, Answer], Answer], known: list[VersionFacts]
+) -> None:
+    found, _ = looked(known, change)
+    assert found.chains == ()
+    said = {name: f["answer"] for name, f in found.features.items()}
+    assert set(said.values()) <= {"unknown", "not_applicable"}, said
+    for feature in found.features.values():
+        assert feature["answer"] != "unknown" or feature["why"]
+
+
+def test_a_list_of_schemes_that_ended_in_trouble_is_not_whole() -> None:
+    found, _ = looked(BOTH, SILENT[3])
+    assert "internal_error" in found.features["signature_schemes"]["why"]
+
+
+def test_chains_are_bounded_and_told_apart() -> None:
+    count = [0]
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        count[0] += 1
+        chain = (count[0].to_bytes(2, "big"),)
+        return replace(said, certificates=chain) if isinstance(said, Flight) else said
+
+    found, _ = looked(BOTH, change)
+    assert 2 <= len(found.chains) <= 6 and len(set(found.chains)) == len(found.chains)
+
+
+@pytest.mark.parametrize(
+    ("body", "number"),
+    [(b"", 0), (b"\x00\x00", 0), (b"\x00\x04\x00\x02ab", 1), (b"\x00\x05\x00\x02ab\x00", 0),
+     (b"\x00\x08\x00\x02ab\x00\x02cd", 2), (b"\xff\xff", 0)],
+)  # fmt: skip
+def test_timestamps_of_the_handshake_are_counted(body: bytes, number: int) -> None:
+    found, _ = looked(BOTH, flights(extensions=((flight.TIMESTAMPS, body),)))
+    assert found.chains[0].timestamps == number
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x00", b"\x00\x06\x05\x1b[31m", b"\x00\x04\x03\xff\xfe\n", b"\x00A" + b"@x" * 40]
+)  # fmt: skip
+def test_alpn_of_any_bytes_is_printable_ascii(raw: bytes) -> None:
+    found, _ = looked(BOTH, flights(extensions=((16, raw),)))
+    picked = found.features["alpn"]["picked"]
+    assert picked.isascii() and (picked == "" or picked.isprintable()) and len(picked) <= 128
+
+
+def test_every_hello_is_legal() -> None:
+    for known in (BOTH, facts(Version.SSLv3, Version.TLSv1_0), BOTH[1:], facts(Version.SSLv3)):
+        for hello in looked(known)[1]:
+            read = asked.read(wire.encode(hello, bytes(range(64))))
+            assert read is not None and len(set(read.extensions)) == len(read.extensions)
+            assert len(set(read.suites)) == len(read.suites)
+            if hello.version is Version.TLSv1_3:
+                shareless = not hello.closely  # hybrids come without one
+                assert set(read.shares) <= set(read.groups)
+                assert shareless or set(read.shares) == set(read.groups)
+                allowed = {0, 5, 10, 13, 16, 18, 21, 43, 50, 51}
+                assert set(read.extensions) <= allowed
+            elif hello.version is Version.SSLv3:
+                assert not read.extensions

@@ -1,0 +1,241 @@
+"""What a report says of certificates is what servers of other hands were given."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from tests.scan.real import observed
+from tests.servers import gnutls, jsse, nginx, pyopenssl
+from tests.servers.papers import DAY, HOST, Papers, certificate
+from tests.servers.process import ADDRESS, program, running
+from tests.servers.profile import Profile, Server
+from tlscheck.io import ocsp
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    return Papers(tmp_path_factory.mktemp("papers"))
+
+
+@contextmanager
+def s_server(
+    directory: Path, leaf: Path, key: Path, chain: Path | None = None, *more: str | Path
+) -> Iterator[Server]:
+    """openssl s_server with a leaf, its key, and what it sends after the leaf."""
+
+    def command(port: int) -> list[str | Path]:
+        words: list[str | Path] = [program("openssl"), "s_server", "-www", "-quiet"]
+        words += ["-accept", f"{ADDRESS}:{port}", "-cert", leaf, "-key", key]
+        words += ["-cert_chain", chain] if chain else []
+        return [*words, *more]
+
+    with running("s_server", directory, command, Profile({})) as server:
+        yield server
+
+
+def leaves(server: Server, papers: Papers | None, **more: Any) -> list[dict[str, Any]]:
+    bundle = papers.bundle if papers else None
+    name = more.pop("name", HOST)
+    target = observed(server.address, server.port, name, ca_bundle=bundle, **more)
+    return [entry for entry in target.certificates if entry["position"] == 0]
+
+
+def served(
+    papers: Papers, tmp_path: Path, leaf: x509.Certificate, chain: Sequence[x509.Certificate],
+    *more: str | Path, kind: str = "ec", **how: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """The only leaf that is found of a server with these."""
+    file = papers.file("leaf", leaf)
+    rest = papers.file("chain", *chain) if chain else None
+    with s_server(tmp_path, file, papers.key_file(kind), rest, *more) as server:
+        (found,) = leaves(server, papers, **how)
+    return found
+
+
+# --- one chain for each kind of key ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "kinds"),
+    [(nginx.dual, {"RSA", "EC"}), (nginx.only_1_3, {"RSA"}), (gnutls.client_order, {"RSA", "EC"}),
+     (jsse.everything, {"RSA", "EC"}), (pyopenssl.hybrids, {"RSA"})],
+    ids=["nginx-dual", "nginx-only-1.3", "gnutls", "jsse", "pyopenssl-hybrids"],
+)  # fmt: skip
+def test_there_is_a_chain_for_each_kind_of_key(start: Any, kinds: set[str], tmp_path: Path) -> None:
+    with start(tmp_path) as server:
+        made = tmp_path / "certificates"
+        target = observed(server.address, server.port, "localhost", ca_bundle=made / "ca.pem")
+    found = {e["key"]["type"]: e for e in target.certificates if e["position"] == 0}
+    assert set(found) == kinds
+    for kind, leaf in found.items():
+        file = made / {"RSA": "rsa.pem", "EC": "ecdsa.pem"}[kind]
+        first, middle = x509.load_pem_x509_certificates(file.read_bytes())
+        der = first.public_bytes(serialization.Encoding.DER)
+        assert leaf["fingerprint"] == hashlib.sha256(der).hexdigest()
+        assert leaf["chain"]["sent"] == 2 and leaf["chain"]["in_order"]
+        assert leaf["chain"]["missing"] is None and leaf["chain"]["extra"] == []
+        assert leaf["trust"]["ca-bundle"] == {"answer": "yes", "why": None}
+        assert leaf["trust"]["certifi"]["answer"] == "no"
+        assert leaf["for_name"] == {"name": "localhost", "answer": "yes", "why": None}
+        assert leaf["versions"][-1] == max(target.protocols, key=lambda v: (
+            target.protocols[v].offered == "yes", v))  # fmt: skip
+        assert middle.subject.rfc4514_string() == leaf["issuer"]
+    assert target.https["leaf"] in {leaf["fingerprint"] for leaf in found.values()}
+
+
+def test_ed25519_is_found_too(papers: Papers, tmp_path: Path) -> None:
+    leaf = papers.leaf(kind="ed25519")
+    found = served(papers, tmp_path, leaf, [papers.middle], kind="ed25519")
+    assert found["key"]["type"] == "Ed25519" and found["trust"]["ca-bundle"]["answer"] != "no"
+    assert found["versions"] == ["TLSv1.2", "TLSv1.3"]
+
+
+def test_every_field_is_what_openssl_reads(papers: Papers, tmp_path: Path) -> None:
+    """openssl x509 is another hand."""
+    leaf = papers.leaf(kind="rsa", names=(HOST, "*.other.example.com"))
+    found = served(papers, tmp_path, leaf, [papers.middle], kind="rsa")
+    file = papers.file("one", leaf)
+
+    def said(*flags: str) -> str:
+        command = [program("openssl"), "x509", "-in", file, "-noout", *flags]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert found["fingerprint"] == (
+        said("-fingerprint", "-sha256").partition("=")[2].strip().replace(":", "").lower()
+    )
+    serial = said("-serial").partition("=")[2].strip().lower()
+    assert found["serial"].lstrip("0") == serial.lstrip("0")
+    assert found["subject"] == said("-subject", "-nameopt", "rfc2253").partition("=")[2].strip()
+    assert found["issuer"] == said("-issuer", "-nameopt", "rfc2253").partition("=")[2].strip()
+    for field, flag in (("not_before", "-startdate"), ("not_after", "-enddate")):
+        stamp = said(flag).partition("=")[2].strip()
+        moment = datetime.strptime(stamp, "%b %d %H:%M:%S %Y GMT")
+        assert found[field] == moment.isoformat() + "Z"
+    public = said("-pubkey").encode()
+    der = subprocess.run(
+        [program("openssl"), "pkey", "-pubin", "-outform", "DER"],
+        input=public, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    assert found["pin"] == base64.b64encode(hashlib.sha256(der).digest()).decode()
+    assert found["key"] == {"type": "RSA", "bits": 2048}
+    assert found["names"]["dns"] == [HOST, "*.other.example.com"]
+    assert found["signature"]["name"] == "ecdsa-with-SHA256"
+    assert found["must_staple"] is False and found["staple"] is None and found["scts"] == 0
+    assert (found["days_left"], found["lifetime_days"]) == (88, 90)
+
+
+# --- what may be wrong with it -----------------------------------------------------------------
+
+
+def test_expired(papers: Papers, tmp_path: Path) -> None:
+    leaf = papers.leaf(since=NOW - 100 * DAY, days=90)
+    found = served(papers, tmp_path, leaf, [papers.middle])
+    assert found["days_left"] == -11 and found["lifetime_days"] == 90
+    assert found["trust"]["ca-bundle"] == {"answer": "no", "why": "has expired"}
+    assert found["for_name"]["answer"] == "yes"
+
+
+def test_not_yet_valid(papers: Papers, tmp_path: Path) -> None:
+    found = served(papers, tmp_path, papers.leaf(since=NOW + 9 * DAY), [papers.middle])
+    assert found["trust"]["ca-bundle"] == {"answer": "no", "why": "is not yet valid"}
+
+
+def test_of_another_name(papers: Papers, tmp_path: Path) -> None:
+    found = served(papers, tmp_path, papers.leaf(names=("a.example.com",)), [papers.middle])
+    assert found["for_name"] == {
+        "name": HOST, "answer": "no", "why": "none of its names is this one",
+    }  # fmt: skip
+    assert found["trust"]["ca-bundle"]["answer"] == "yes"  # another question
+
+
+def test_of_an_issuer_that_nobody_trusts(papers: Papers, tmp_path: Path) -> None:
+    other = certificate("leaf", "Nobody")
+    found = served(papers, tmp_path, other, [])
+    assert found["trust"]["ca-bundle"] == {
+        "answer": "no", "why": "no path to an authority of this store",
+    }  # fmt: skip
+    assert found["chain"]["missing"] == "CN=Nobody"
+
+
+def test_self_signed(papers: Papers, tmp_path: Path) -> None:
+    leaf = certificate("leaf", "leaf")
+    found = served(papers, tmp_path, leaf, [])
+    assert found["trust"]["ca-bundle"] == {"answer": "no", "why": "is self-signed"}
+    assert found["self_issued"] and found["chain"]["missing"] is None
+
+
+def test_without_its_intermediate(papers: Papers, tmp_path: Path) -> None:
+    found = served(papers, tmp_path, papers.leaf(), [])
+    assert found["chain"]["sent"] == 1 and found["chain"]["missing"] == "CN=Middle"
+    assert found["trust"]["ca-bundle"]["answer"] == "no"
+
+
+def test_out_of_order_and_with_more_than_it_needs(papers: Papers, tmp_path: Path) -> None:
+    stranger = certificate("Stranger", "Nobody", authority=True)
+    chain = [stranger, papers.root, papers.middle]
+    found = served(papers, tmp_path, papers.leaf(), chain)
+    assert found["chain"]["sent"] == 4 and found["chain"]["path"] == [0, 3, 2]
+    assert not found["chain"]["in_order"] and found["chain"]["extra"] == [1]
+    assert found["chain"]["complete"] and found["chain"]["missing"] is None
+    assert found["trust"]["ca-bundle"]["answer"] == "yes"
+
+
+def test_a_path_that_the_web_would_not_take_is_unknown_and_no_no(
+    papers: Papers, tmp_path: Path
+) -> None:
+    """An intermediate that may not sign: a path, and yet none that holds."""
+    false = certificate("False", "Root", authority=False)
+    leaf = certificate("leaf", "False")
+    found = served(papers, tmp_path, leaf, [false])
+    trust = found["trust"]["ca-bundle"]
+    assert trust["answer"] == "unknown" and "a path is there, but may not hold" in trust["why"]
+
+
+# --- staples -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("flags", [("-tls1_2",), ("-tls1_3",)], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("revoked", [False, True])
+def test_a_staple_is_read(papers: Papers, tmp_path: Path, flags: tuple[str], revoked: bool) -> None:
+    feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    leaf = papers.leaf(more=(feature,))
+    staple = papers.staple(leaf, revoked=revoked)
+    found = served(papers, tmp_path, leaf, [papers.middle], "-status_file", staple, *flags)
+    assert found["must_staple"] is True
+    assert found["staple"]["status"] == ("revoked" if revoked else "good")
+    assert found["staple"]["age_hours"] == 48 and found["staple"]["why"] is None
+    assert (found["staple"]["about_leaf"], found["staple"]["signed"]) == ("yes", "yes")
+    assert bool(found["staple"]["revoked"]) is revoked
+
+
+def test_a_staple_about_another_by_another_says_so(papers: Papers, tmp_path: Path) -> None:
+    staple = papers.staple(papers.leaf(), by="Nobody")
+    found = served(papers, tmp_path, papers.leaf(), [papers.middle], "-status_file", staple)
+    assert (found["staple"]["about_leaf"], found["staple"]["signed"]) == ("no", "no")
+
+
+@pytest.mark.parametrize("response", [b"\x30", b"x" * 100, b"\x30\x03\x0a\x01\x03"])
+def test_what_is_no_staple_is_told_and_nothing_more(papers: Papers, response: bytes) -> None:
+    der = papers.leaf().public_bytes(serialization.Encoding.DER)
+    found = ocsp.read(response, der, None, now=NOW)
+    assert found and found["status"] is None and found["why"]
+    assert ocsp.read(b"", der, None, now=NOW) is None
+
+
+def test_the_clock_is_an_argument(papers: Papers, tmp_path: Path) -> None:
+    later = NOW + timedelta(days=1000)
+    found = served(papers, tmp_path, papers.leaf(), [papers.middle], at=later)
+    assert found["days_left"] in (-911, -912)

@@ -1,0 +1,118 @@
+"""What answers in clear is told as it was; silence is neither closed nor open."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.io.test_https import Handler, saying
+from tests.servers import nginx
+from tests.servers.process import ADDRESS, free_port
+from tlscheck.core.model import Endpoint, Target
+from tlscheck.io import http, https
+
+TARGET = Target(Endpoint("e", "sts", "aws", "r", "standard", "sts.example.com"), ADDRESS)
+
+
+def asked(handler: Handler, timeout: float = 10.0) -> dict[str, Any]:
+    async def run() -> dict[str, Any]:
+        async with await asyncio.start_server(handler, ADDRESS, 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return await http.check(TARGET, timeout=timeout, port=port)
+
+    return asyncio.run(run())
+
+
+def test_a_closed_port_is_closed() -> None:
+    found = asyncio.run(http.check(TARGET, timeout=5.0, port=free_port()))
+    assert found == {**http.answer("closed", "connection refused")}
+
+
+@pytest.mark.parametrize(
+    ("location", "secure"),
+    [("https://sts.example.com/", True), ("HTTPS://x", True), ("http://x/", False), ("/y", False),
+     ("https://[x", False)],
+)  # fmt: skip
+def test_a_redirect_says_where_to_and_is_not_followed(location: str, secure: bool) -> None:
+    seen: list[bytes] = []
+    answer = f"HTTP/1.1 301 Moved\r\nServer: me\r\nLocation: {location}\r\n\r\n".encode()
+    found = asked(saying(answer, seen))
+    assert (found["outcome"], found["status"], found["server"]) == ("redirect", 301, "me")
+    assert (found["location"], found["secure"]) == (location, secure)
+    (request,) = seen
+    assert request.startswith(b"GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("status", [200, 301, 400, 403, 500])
+def test_an_answer_in_clear_is_one(status: int) -> None:
+    found = asked(saying(f"HTTP/1.1 {status} x\r\n\r\n".encode()))
+    assert (found["outcome"], found["status"], found["why"]) == ("answer", status, None)
+
+
+def test_nginx_answers_in_clear_and_redirects(tmp_path: Path) -> None:
+    """A server of another hand: its HTTPS port answers 400 to HTTP, in clear."""
+    with nginx.modern(tmp_path) as server:
+        found = asyncio.run(http.check(TARGET, timeout=5.0, port=server.port))
+    assert (found["outcome"], found["status"]) == ("answer", 400)
+    assert found["server"].startswith("nginx")
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
+
+
+async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while not reader.at_eof():
+        writer.write(b"X: y\r\n")
+        try:
+            await asyncio.wait_for(reader.read(100), 0.01)
+        except TimeoutError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [(silent, "timed out"), (dripping, "timed out"), (saying(b""), "closed without an HTTP answer"),
+     (saying(b"220 mail\r\n\r\n"), "what answered is not HTTP"),
+     (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000), "what answered is not HTTP")],
+    ids=["silent", "dripping", "closing", "mail", "endless head"],
+)  # fmt: skip
+def test_what_is_no_answer_is_unknown(handler: Handler, why: str) -> None:
+    found = asked(handler, timeout=0.5)
+    assert found["outcome"] == "unknown" and found["why"].startswith(why)
+
+
+def test_a_body_is_never_read() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n")
+        with pytest.raises((ConnectionError, TimeoutError)):
+            async with asyncio.timeout(20):
+                while True:
+                    writer.write(b"x" * 65536)
+                    await writer.drain()
+
+    found = asked(endless)
+    assert (found["outcome"], found["status"]) == ("answer", 200)
+
+
+def test_headers_are_bounded_and_printable() -> None:
+    answer = b"HTTP/1.1 302 x\r\nLocation: https://\xc2\x9b" + b"y" * 5000 + b"\r\n\r\n"
+    found = asked(saying(answer))
+    assert found["location"].isprintable() and len(found["location"]) == https.MOST_HEADER
+
+
+def test_an_address_that_drops_everything_is_unknown_and_not_closed() -> None:
+    """A full backlog: connections neither come about nor are refused."""
+    with socket.socket() as listener:
+        listener.bind((ADDRESS, 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        with socket.create_connection((ADDRESS, port)):
+            found = asyncio.run(http.check(TARGET, timeout=0.5, port=port))
+    assert (found["outcome"], found["why"]) == ("unknown", "timed out")

@@ -1,0 +1,168 @@
+"""Features are what servers of other hands were told to do, and cost few connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import dh
+from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
+
+from tests.scan.real import observed
+from tests.servers import certificates, gnutls, jsse, nginx, nss, openssl, pyopenssl, tlslite
+from tests.servers.names import ECDHE_RSA_SIX
+from tests.servers.process import ADDRESS, program, running
+from tests.servers.profile import Profile, Server
+from tlscheck.core.model import TargetReport
+
+MOST = 13  # connections; with HTTPS and HTTP, 15
+
+
+@contextmanager
+def s_server(directory: Path, *flags: str | Path) -> Iterator[Server]:
+    made = certificates.make(directory / "certificates")
+
+    def command(port: int) -> list[str | Path]:
+        words: list[str | Path] = [program("openssl"), "s_server", "-www", "-quiet"]
+        words += ["-accept", f"{ADDRESS}:{port}", "-cert", made.chain("rsa")]
+        return [*words, "-key", made.key("rsa"), *flags]
+
+    with running("s_server", directory, command, Profile({})) as server:
+        yield server
+
+
+def features(server: Server) -> dict[str, Any]:
+    found = observed(server.address, server.port, "localhost").features
+    return {name: said for name, said in found.items() if isinstance(said, dict)}
+
+
+def of(directory: Path, *flags: str | Path) -> dict[str, Any]:
+    with s_server(directory, *flags) as server:
+        return features(server)
+
+
+def answers(found: dict[str, Any]) -> dict[str, str]:
+    return {name: said["answer"] for name, said in found.items()}
+
+
+def test_openssl_as_it_comes(tmp_path: Path) -> None:
+    found = of(tmp_path)
+    assert answers(found) == {
+        "compression": "no",
+        "secure_renegotiation": "yes",
+        "extended_master_secret": "yes",
+        "encrypt_then_mac": "yes",
+        "session_tickets": "yes",
+        "ocsp_stapling": "no",
+        "fallback_scsv": "yes",
+        "downgrade_sentinel": "yes",
+        "alpn": "no",
+        "signature_schemes": "yes",
+        "dh": "yes",
+        "public_value_reuse": "no",
+        "hybrid_preference": "not_applicable",
+    }
+    assert found["signature_schemes"]["TLSv1.3"] == [
+        "rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512",
+    ]  # fmt: skip
+    assert found["signature_schemes"]["why"] is None
+
+
+def test_openssl_without_its_extensions(tmp_path: Path) -> None:
+    found = of(tmp_path, "-no_etm", "-no_ticket", "-alpn", "http/1.1", "-no_dhe")
+    assert found["encrypt_then_mac"]["answer"] == "no"
+    assert found["session_tickets"]["answer"] == "no"
+    assert (found["alpn"]["answer"], found["alpn"]["picked"]) == ("yes", "http/1.1")
+    assert found["dh"] == {"answer": "not_applicable", "why": "no DHE suite is offered"}
+
+
+@pytest.mark.parametrize("name", ["h2", "spdy/3"])
+def test_alpn_that_is_refused_is_told_from_none(tmp_path: Path, name: str) -> None:
+    """s_server goes on without; nginx says no_application_protocol. Neither has what we offer."""
+    found = of(tmp_path, "-alpn", name)["alpn"]
+    assert (found["answer"], found["picked"]) == (("yes", "h2") if name == "h2" else ("no", None))
+
+
+def test_one_version_alone(tmp_path: Path) -> None:
+    found = of(tmp_path, "-tls1_2")
+    for name in ("fallback_scsv", "downgrade_sentinel", "hybrid_preference"):
+        assert found[name]["answer"] == "not_applicable", found[name]
+
+
+OAKLEY_2 = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
+    "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
+    "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
+    16,
+)  # RFC 2409, section 6.2: 1024 bits
+
+
+def test_the_size_of_a_weak_dh_parameter(tmp_path: Path) -> None:
+    parameters = dh.DHParameterNumbers(OAKLEY_2, 2).parameters()
+    file = tmp_path / "dh.pem"
+    file.write_bytes(parameters.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
+    found = of(
+        tmp_path, "-dhparam", file, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA256:@SECLEVEL=0"
+    )
+    assert found["dh"] == {"answer": "yes", "why": None, "bits": 1024, "group": None}
+    assert found["public_value_reuse"]["DHE"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("groups", "answer", "picked", "retry"),
+    [("X25519MLKEM768:x25519", "no", "x25519", False),
+     ("X25519MLKEM768/x25519", "yes", "X25519MLKEM768", True),
+     ("x25519/X25519MLKEM768", "no", "x25519", False)],
+)  # fmt: skip
+def test_who_can_do_ml_kem_is_told_from_who_prefers_it(
+    groups: str, answer: str, picked: str, retry: bool, tmp_path: Path
+) -> None:
+    """OpenSSL 3.5: groups of one tuple are equally good, those before a slash are worth a retry."""
+    suites = ECDHE_RSA_SIX[:1]
+    with pyopenssl.serve(tmp_path, "preference", "TLSv1.3", suites, (groups,), "server") as server:
+        target = observed(server.address, server.port, "localhost")
+    assert "X25519MLKEM768" in target.protocols["TLSv1.3"].groups
+    found = target.features["hybrid_preference"]
+    assert (found["answer"], found["picked"], found["retry"]) == (answer, picked, retry)
+
+
+OTHERS = {
+    "nginx": (nginx.dual, {"alpn": "yes", "encrypt_then_mac": "yes", "downgrade_sentinel": "yes",
+                           "fallback_scsv": "yes", "dh": "not_applicable"}),
+    "gnutls": (gnutls.wide, {"session_tickets": "no", "encrypt_then_mac": "yes", "dh": "yes",
+                             "downgrade_sentinel": "yes", "fallback_scsv": "yes"}),
+    # No JSSE has the fallback SCSV; none has encrypt-then-MAC.
+    "jsse": (jsse.everything, {"fallback_scsv": "no", "encrypt_then_mac": "no",
+                               "extended_master_secret": "yes", "downgrade_sentinel": "yes"}),
+    "nss": (nss.modern, {"session_tickets": "no", "extended_master_secret": "yes",
+                         "downgrade_sentinel": "yes", "encrypt_then_mac": "not_applicable"}),
+    "tlslite": (tlslite.ssl3, {"encrypt_then_mac": "yes", "session_tickets": "no"}),
+    "openssl": (openssl.everything, {"alpn": "no", "dh": "yes"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_hands_and_what_it_costs(name: str, tmp_path: Path) -> None:
+    start, truth = OTHERS[name]
+    with start(tmp_path) as server:
+        quick = observed(server.address, server.port, "localhost", quick=True)
+        target = observed(server.address, server.port, "localhost")
+    found = target.features
+    assert {feature: found[feature]["answer"] for feature in truth} == truth, found
+    assert found["compression"]["answer"] == "no"
+    assert found["secure_renegotiation"]["answer"] == "yes"
+    assert target.protocols == quick.protocols
+    assert set(_silent(target)) <= set(), found
+    assert target.connections - quick.connections <= MOST
+
+
+def _silent(target: TargetReport) -> Sequence[str]:
+    """Features of which a healthy server's answer is unknown."""
+    return [
+        name for name, said in target.features.items()
+        if isinstance(said, dict) and said["answer"] == "unknown"
+        and name not in ("signature_schemes", "public_value_reuse")
+    ]  # fmt: skip

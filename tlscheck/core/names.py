@@ -1,0 +1,31 @@
+"""Whether a certificate is for a name: RFC 9525, section 6. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+
+def is_for(name: str, dns: Iterable[str], addresses: Iterable[str]) -> bool:
+    """Whether alternative names of the kinds DNS and IP address name `name`.
+
+    A wildcard stands for one whole label, and not for a whole domain of the first level.
+    """
+    wanted = name.lower().rstrip(".")
+    if any(_matches(pattern.lower().rstrip("."), wanted) for pattern in dns):
+        return True
+    return any(_same_address(address, name) for address in addresses)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    if not pattern.startswith("*."):
+        return pattern == name
+    label, dot, rest = name.partition(".")
+    return bool(label and dot) and "." in rest and pattern[2:] == rest
+
+
+def _same_address(value: str, name: str) -> bool:
+    try:
+        return ipaddress.ip_address(value.strip()) == ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False

@@ -1,0 +1,249 @@
+"""Chains as they were sent -> the report's `certificates`: each certificate as `certificates.read`
+gives it, and of each leaf what a store, a name, a clock and a staple say about it.
+
+Nothing is fetched. A store's answer is "yes" only where a verifier of another hand says so, and
+"no" only where that cannot be otherwise: a date, or no path by names and signatures to any of its
+authorities. Whatever lies between is unknown, with the reason.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlscheck.core.features import Chain
+from tlscheck.core.model import Answer, Target
+from tlscheck.core.names import is_for
+from tlscheck.io import certificates, ocsp, signatures, trust
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+MOST_DEEP = 8  # certificates between a leaf and an authority
+MOST_TRIES = 200  # signatures that are tried for one chain and store
+
+_DAY = timedelta(days=1)
+
+
+def read(
+    target: Target,
+    chains: Sequence[Chain],
+    https: Mapping[str, Any],
+    *,
+    ca_bundle: Path | None,
+    now: datetime,
+) -> tuple[dict[str, Any], ...]:
+    """All certificates of all chains. A leaf (`position` 0) has besides what `certificates.chain`
+    gives:
+
+    - `versions`: the protocol versions in which this chain was seen
+    - `days_left`, `lifetime_days`: whole days, from `now` and from its beginning to its end
+      (`None` where a date cannot be read)
+    - `for_name`: `name` (the one to verify), `answer`, `why`
+    - `trust`: by store (`ca-bundle`, `system`, `certifi`): `answer`, `why`
+    - `staple`: see `ocsp.read`; `None` when no response was stapled
+    - `handshake_scts`: signed certificate timestamps that came in the handshake
+    - `chain.missing`: the issuer that was neither sent nor is in any store; `None` if there is none
+
+    `https` is the answer of the HTTPS check. Never raises.
+    """
+    stores = trust.stores(ca_bundle)
+    found: list[dict[str, Any]] = []
+    for chain in chains:
+        entries = certificates.chain(chain.certificates)
+        if not entries:
+            continue
+        leaf = entries[0]
+        verified = https.get("outcome") == "yes" and https.get("leaf") == leaf["fingerprint"]
+        leaf["versions"] = list(chain.versions)
+        leaf["days_left"] = _days(now, _time(leaf, "not_after"))
+        leaf["lifetime_days"] = _days(_time(leaf, "not_before"), _time(leaf, "not_after"))
+        leaf["for_name"] = _for_name(target, leaf)
+        leaf["trust"] = {
+            store.name: _said(
+                *_trusted(chain.certificates, store, now, verified and store is stores[0])
+            )
+            for store in stores
+        }
+        path = leaf["chain"]["path"]
+        issuer = chain.certificates[path[1]] if len(path) > 1 else None
+        leaf["staple"] = ocsp.read(chain.staple, chain.certificates[0], issuer, now=now)
+        leaf["handshake_scts"] = chain.timestamps
+        leaf["chain"]["missing"] = _missing(leaf["chain"], chain.certificates, stores)
+        found += entries
+    return tuple(found)
+
+
+def _said(answer: Answer, why: str | None) -> dict[str, Any]:
+    return {"answer": answer, "why": why}
+
+
+def _time(certificate: Mapping[str, Any], name: str) -> datetime | None:
+    value = certificate.get(name)
+    return datetime.fromisoformat(value) if isinstance(value, str) else None
+
+
+def _days(since: datetime | None, until: datetime | None) -> int | None:
+    """Whole days, rounded down: -1 is what ended within the last day."""
+    return None if since is None or until is None else (until - since) // _DAY
+
+
+def _for_name(target: Target, leaf: Mapping[str, Any]) -> dict[str, Any]:
+    name = target.endpoint.verify_name or target.endpoint.sni
+    names = leaf.get("names")
+    if names is None:
+        return {"name": name, **_said("unknown", leaf["problems"].get("names", "not read"))}
+    if is_for(name, names["dns"], names["ip"]):
+        return {"name": name, **_said("yes", None)}
+    if names["more"] or "names" in leaf["problems"]:
+        return {"name": name, **_said("unknown", "not all of its names could be read")}
+    return {"name": name, **_said("no", "none of its names is this one")}
+
+
+# --- trust ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _certificate(der: bytes) -> x509.Certificate | None:
+    """As cryptography reads it whole; `None` when it does not."""
+    from cryptography import x509
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return x509.load_der_x509_certificate(der[: certificates.MOST_BYTES])
+        except Exception:
+            return None
+
+
+def _trusted(
+    ders: Sequence[bytes], store: trust.Store, now: datetime, verified: bool
+) -> tuple[Answer, str | None]:
+    """Whether `store` trusts a chain; `verified`: OpenSSL has just found that it does."""
+    if verified:
+        return "yes", None
+    leaf = _certificate(ders[0])
+    if leaf is None:
+        return "unknown", "the certificate cannot be read whole"
+    if now > leaf.not_valid_after_utc:
+        return "no", "has expired"
+    if now < leaf.not_valid_before_utc:
+        return "no", "is not yet valid"
+    others = [c for der in ders[1 : certificates.MOST_CHAIN] if (c := _certificate(der))]
+    try:
+        refusal = _strictly(leaf, others, store, now)
+        if refusal is None:
+            return "yes", None
+        path = _path(leaf, others, store)
+    except Exception as fault:  # a certificate may make cryptography raise anything
+        return "unknown", f"cannot be verified: {type(fault).__name__}"
+    if path is False:
+        alone = _name(leaf.issuer) == _name(leaf.subject)
+        return "no", "is self-signed" if alone else "no path to an authority of this store"
+    return "unknown", f"a path is there, but may not hold: {refusal}"
+
+
+def _strictly(
+    leaf: x509.Certificate, others: Sequence[x509.Certificate], store: trust.Store, now: datetime
+) -> str | None:
+    """What a verifier that keeps to the Web's rules minds; `None` when nothing."""
+    from cryptography.x509 import verification
+
+    name = _any_name(leaf)
+    if name is None:
+        return "it has no name to verify"
+    builder = verification.PolicyBuilder().store(_store(store)).time(now.replace(tzinfo=None))
+    try:
+        builder.build_server_verifier(name).verify(leaf, list(others))
+    except verification.VerificationError as fault:
+        text = str(fault).partition("\n")[0][:160]
+        return text.encode("ascii", "backslashreplace").decode() or "not said"
+    return None
+
+
+@lru_cache(maxsize=8)
+def _store(store: trust.Store) -> Any:
+    from cryptography.x509 import verification
+
+    return verification.Store(list(store.authorities))
+
+
+def _any_name(leaf: x509.Certificate) -> Any:
+    """A name that the certificate is surely for: here the name is not the question."""
+    from cryptography import x509
+
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return None
+    for name in names:
+        if isinstance(name, x509.DNSName):
+            return x509.DNSName(name.value.replace("*", "x", 1))
+        if isinstance(name, x509.IPAddress):
+            return name
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _name(name: x509.Name) -> str:
+    """A name as it is compared: without regard to case, spaces and kinds of strings."""
+    return " ".join(name.rfc4514_string().casefold().split())
+
+
+def _path(leaf: x509.Certificate, others: Sequence[x509.Certificate], store: trust.Store) -> bool:
+    """Whether names and signatures lead from `leaf` to an authority; dates and extensions are not
+    looked at. Where that takes too long it may be."""
+    roots: dict[str, list[x509.Certificate]] = {}
+    for root in store.authorities:
+        roots.setdefault(_name(root.subject), []).append(root)
+    tries = MOST_TRIES
+    reached, seen = [leaf], {leaf}
+    for _ in range(MOST_DEEP + 1):
+        further: list[x509.Certificate] = []
+        for at in reached:
+            for issuer in (*roots.get(_name(at.issuer), ()), *_named(others, _name(at.issuer))):
+                authority = issuer in roots.get(_name(issuer.subject), ())
+                if not authority and issuer in seen:
+                    continue
+                tries -= 1
+                if tries < 0:
+                    return True
+                if _may_be_signed(at, issuer):
+                    if authority:
+                        return True
+                    seen.add(issuer)
+                    further.append(issuer)
+        if not further:
+            return any(c in roots.get(_name(c.subject), ()) for c in seen)
+        reached = further
+    return True
+
+
+def _may_be_signed(at: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        key = issuer.public_key()
+    except Exception:  # a kind of key that is not known
+        return True
+    return signatures.signed(at, key) is not False
+
+
+def _named(those: Sequence[x509.Certificate], subject: str) -> Iterator[x509.Certificate]:
+    return (each for each in those if _name(each.subject) == subject)
+
+
+def _missing(
+    chain: Mapping[str, Any], ders: Sequence[bytes], stores: Sequence[trust.Store]
+) -> str | None:
+    if chain["complete"]:
+        return None
+    last = _certificate(ders[chain["path"][-1]])
+    if last is not None:
+        wanted = _name(last.issuer)
+        if any(_name(root.subject) == wanted for store in stores for root in store.authorities):
+            return None
+    awaited = chain["awaited"]
+    return awaited if isinstance(awaited, str) else "its issuer's name cannot be read"

@@ -1,0 +1,90 @@
+"""What answers on port 80, in clear: nothing, a redirect, or more than that.
+
+One GET, whose answer leads nowhere: a redirect's goal is kept as text and never followed, and of
+an answer only the head is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import cache
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from tlscheck.core.model import Target
+from tlscheck.io import https
+
+PORT = 80
+Outcome = Literal["closed", "redirect", "answer", "unknown"]
+
+
+async def check(target: Target, *, timeout: float, port: int = PORT) -> dict[str, Any]:
+    """Asks the target for `/` on `port`, within `timeout` seconds. Raises nothing but
+    CancelledError; the keys are those of `answer`."""
+    last = answer("unknown", "timed out")
+    try:
+        async with asyncio.timeout(timeout):
+            for _ in range(2):  # what may be a fault of the moment is asked again once
+                last, again = await _asked(target, port)
+                if not again:
+                    break
+    except TimeoutError:
+        pass
+    return last
+
+
+async def _asked(target: Target, port: int) -> tuple[dict[str, Any], bool]:
+    try:
+        async with https.requested(target, "http", port, _no_tls()) as (response, _):
+            location = https.header(response, "location")
+            redirects = 300 <= response.status_code < 400 and location is not None
+            return answer(
+                "redirect" if redirects else "answer",
+                status=response.status_code,
+                location=location,
+                server=https.header(response, "server"),
+            ), False
+    except TimeoutError:
+        raise
+    except Exception as error:  # a bug or an unheard-of fault must not spoil the run
+        said, again = https.translate(error, target)
+        if said["why"] == "connection refused":
+            return answer("closed", said["why"]), False
+        return answer("unknown", said["why"]), again
+
+
+def answer(
+    outcome: Outcome,
+    why: str | None = None,
+    *,
+    status: int | None = None,
+    location: str | None = None,
+    server: str | None = None,
+) -> dict[str, Any]:
+    """The report's `http` of a target: all its keys, `None` where nothing was learned.
+
+    `closed`: the connection was refused. `redirect`: `location` says where to, and `secure`
+    whether that is https. `answer`: anything else that is HTTP, so in clear.
+    """
+    return {
+        "outcome": outcome,
+        "why": why,
+        "status": status,
+        "location": location,
+        "secure": _is_secure(location) if outcome == "redirect" and location else None,
+        "server": server,
+    }
+
+
+def _is_secure(location: str) -> bool:
+    try:
+        return urlsplit(location).scheme == "https"
+    except ValueError:
+        return False
+
+
+@cache
+def _no_tls() -> ssl.SSLContext:
+    """Nothing is trusted, and no TLS is spoken: httpx would load authorities for itself."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,0 +1,34 @@
+"""Asks for a target's features, within a number of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tlscheck.core.explore import Answer, Unknown, VersionFacts
+from tlscheck.core.features import Looked, look
+from tlscheck.core.wire import Hello
+from tlscheck.scan.prober import Prober
+
+
+async def looked(
+    prober: Prober, facts: Sequence[VersionFacts], server_name: str | None, most: int
+) -> Looked:
+    """The features of a target whose versions are `facts`, for about `most` connections: what is
+    asked again because of faults may take a few more, and what is left then is unknown."""
+    if prober.stopped:
+        return Looked()
+    begun = prober.connections
+    spent = Unknown(f"not asked: {most} connections were spent on features")
+
+    async def answers(hellos: Sequence[Hello]) -> tuple[Answer, ...]:
+        may = max(0, most - (prober.connections - begun))
+        return await prober.answers(hellos[:may]) + (spent,) * len(hellos[may:])
+
+    exploration = look(facts, server_name)
+    try:
+        hellos = next(exploration)
+        while True:
+            hellos = exploration.send(await answers(hellos))
+    except StopIteration as stop:
+        found: Looked = stop.value
+        return found
