@@ -151,10 +151,11 @@ def report(**said: Any) -> dict[str, Any]:
         return {"offered": offered, "why": None, "suites": suites, "order": order, "groups": []}
 
     target = {
-        "address": "192.0.2.1", "reachable": "yes", "why": None, "connections": 9, "features": {},
-        "http": {}, "deep": None, "https": {"outcome": "yes"},
+        "address": "192.0.2.1", "reachable": "yes", "why": None, "connections": 9,
+        "features": {"compression": {"answer": "no"}, "dh": {"answer": "yes", "bits": 2048}},
+        "http": {"outcome": "closed"}, "deep": None, "https": {"outcome": "yes"},
         "certificates": [{"subject": "CN=a", "issuer": "CN=ca", "key": "RSA 2048",
-                          "names": ["a.example"], "serial": "01", "sha256": "aa"}],
+                          "names": ["a.example"], "serial": "01", "fingerprint": "aa"}],
         "protocols": {label: protocol("no", []) for label in LABELS}
         | {"TLSv1.2": protocol("yes", ["TLS_A", "TLS_B"])},
     }  # fmt: skip
@@ -189,12 +190,23 @@ TOLD = [
     ({ONE + "protocols/TLSv1__2/order": "client"},
      ["TLSv1.2 order: server: TLS_A > TLS_B -> client"]),
     ({ONE + "protocols/TLSv1__2/groups": ["x25519"]}, ["TLSv1.2 groups: +x25519"]),
-    ({ONE + "certificates/0/serial": "02"}, ["certificate renewed: serial 02, sha256 aa"]),
+    ({ONE + "certificates/0/serial": "02"}, ["certificate renewed: serial 02, fingerprint aa"]),
     (
         {ONE + "certificates/0/issuer": "CN=evil", ONE + "certificates/0/serial": "02"},
         ["certificate: subject CN=a, issuer CN=ca, key RSA 2048, names ['a.example'] -> "
          "subject CN=a, issuer CN=evil, key RSA 2048, names ['a.example']"],
     ),
+    ({ONE + "http": {"outcome": "answer", "location": None}}, ["http: closed -> answer"]),
+    ({ONE + "http": {"outcome": "redirect", "location": "https://a/"}},
+     ["http: closed -> redirect to https://a/"]),
+    ({ONE + "http": {"outcome": "unknown"}}, ["sight lost: http"]),
+    ({ONE + "features/compression": {"answer": "yes"}}, ["compression: no -> yes"]),
+    ({ONE + "features/dh/bits": 1024}, ["dh: yes (2048) -> yes (1024)"]),
+    ({ONE + "features/dh/answer": "unknown"}, ["sight lost: feature dh"]),
+    ({ONE + "features/public_value_reuse": {"answer": "yes"}}, []),
+    # What a version brings along is told by the version.
+    ({ONE + "features/compression": {"answer": "not_applicable"},
+      ONE + "protocols/TLSv1__3/offered": "yes"}, ["TLSv1.3 now offered"]),
     ({ONE + "https": {"outcome": "no"}}, ["https: yes -> no"]),
     ({"endpoints/0/mixed": True}, ["its servers are unequal now"]),
     ({"endpoints/0/port": 8443}, []),
@@ -223,6 +235,49 @@ def test_verdicts_break_and_heal_and_renewals_are_routine() -> None:
     assert [c.weight for c in said(failed, report())] == ["healed"]
     renewed = report(**{ONE + "certificates/0/serial": "02"})
     assert [c.weight for c in said(report(), renewed)] == ["routine"]
+
+
+LEAF = {
+    "position": 0, "subject": "CN=a", "issuer": "CN=Example RSA 2048 M01,O=Example,C=US",
+    "key": {"type": "RSA", "bits": 2048}, "names": {"dns": ["b", "a"], "ip": [], "more": 0},
+    "serial": "01", "not_after": "2027-01-01T00:00:00Z", "fingerprint": "aa",
+    "for_name": {"name": "a", "answer": "yes"},
+    "trust": {"system": {"answer": "yes"}, "certifi": {"answer": "unknown"}},
+    "chain": {"missing": None, "in_order": True}, "days_left": 40, "versions": ["TLSv1.3"],
+}  # fmt: skip
+RENEWAL = {"issuer": "CN=Example RSA 2048 M04,O=Example,C=US", "serial": "02", "days_left": 390,
+           "names": {"dns": ["a", "b"], "ip": [], "more": 0}, "fingerprint": "bb"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "weight"),
+    [({}, "routine"), ({"issuer": "CN=M04,O=Another,C=US"}, "changed"),
+     ({"key": {"type": "RSA", "bits": 1024}}, "changed"),
+     ({"names": {"dns": ["a"], "ip": []}}, "changed"),
+     ({"for_name": {"answer": "no"}}, "changed"), ({"trust": {}}, "changed"),
+     ({"chain": {"missing": "CN=M04", "in_order": True}}, "changed"),
+     ({"chain": {"missing": None, "in_order": False}}, "changed")],
+)  # fmt: skip
+def test_a_renewal_is_routine_unless_something_that_matters_came_with_it(
+    change: dict[str, Any], weight: str
+) -> None:
+    old = report(**{ONE + "certificates": [LEAF]})
+    new = report(**{ONE + "certificates": [{**LEAF, **RENEWAL, **change}]})
+    (told,) = said(old, new)
+    assert told.weight == weight, told
+
+
+def test_days_that_pass_are_no_change() -> None:
+    old = report(**{ONE + "certificates": [LEAF]})
+    assert said(old, report(**{ONE + "certificates": [{**LEAF, "days_left": 39}]})) == []
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], ["x"], {"answer": 1}, {"answer": ["yes"]}])
+def test_a_report_from_elsewhere_may_hold_anything(odd: Any) -> None:
+    leaf = dict.fromkeys(LEAF, odd) | {"position": 0}
+    for place in ("features/dh", "features/signature_schemes", "certificates/0/names"):
+        view(report(**{ONE + place: odd, ONE + "http": {"outcome": odd}}))
+    view(report(**{ONE + "certificates": [leaf, odd]}))
 
 
 def test_how_reports_were_made_is_no_change_of_a_server() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from tlscheck.core import seen
 from tlscheck.core.registry import VERSION_BY_LABEL
 
 Weight = Literal["broke", "healed", "changed", "routine", "sight"]
@@ -96,12 +97,10 @@ def endpoint_facts(endpoint: Mapping[str, Any]) -> dict[str, Fact]:
         orders = {_order(p) for p in spoken} if whole else ()  # a part of a list has none
         facts[f"{label} order"] = Fact(tuple(sorted(orders)), whole)
     facts["https"] = _https(targets)
-    certificates = [c for t in targets for c in t["certificates"]]
-    for topic, parts in _CERTIFICATE.items():
-        held = sorted({_parts(c, parts) for c in certificates})
-        facts[topic] = Fact(tuple(held), all(t["certificates"] for t in targets))
-    seen = all(facts[label].whole for label in VERSION_BY_LABEL)
-    facts["mixed"] = Fact(("mixed",) if endpoint["mixed"] else (), seen)
+    for found in (seen.http(targets), seen.certificates(targets), seen.features(targets)):
+        facts |= {topic: Fact(*fact) for topic, fact in found.items()}
+    everything = all(facts[label].whole for label in VERSION_BY_LABEL)
+    facts["mixed"] = Fact(("mixed",) if endpoint["mixed"] else (), everything)
     return facts
 
 
@@ -116,17 +115,6 @@ def _https(targets: Sequence[Mapping[str, Any]]) -> Fact:
     answers = [str(t["https"].get("outcome", "unknown")) for t in targets]
     known = {a for a in answers if a != "unknown"}
     return Fact(tuple(sorted(known)), bool(answers) and "unknown" not in answers)
-
-
-# What a renewal leaves as it was, and what it brings.
-_CERTIFICATE = {
-    "certificate": ("subject", "issuer", "key", "names"),
-    "certificate serial": ("serial", "not_after", "sha256"),
-}
-
-
-def _parts(certificate: Mapping[str, Any], parts: Sequence[str]) -> str:
-    return ", ".join(f"{part} {certificate[part]}" for part in parts if part in certificate)
 
 
 # --- views to entries, and back
@@ -228,13 +216,31 @@ def _moved(
     elif part == "order":
         if _follows(entry):
             return None
-    elif topic == "certificate serial":
-        if "certificate" in own:
+    elif topic.startswith("feature "):
+        if _of_version(entry, own):
+            return None
+        says = f"{topic[8:].replace('_', ' ')}: {_said(entry.old)} -> {_said(entry.new)}"
+    elif topic == seen.RENEWED:
+        if any(
+            moved(own[seen.CERTIFICATE].old, own[seen.CERTIFICATE].new)
+            if seen.CERTIFICATE in own
+            else ()
+        ):
             return None  # told by what else has changed of it
         weight, says = "routine", f"certificate renewed: {_said(entry.new)}"
     elif topic == "mixed":
         says = "its servers are unequal now" if came else "its servers are equal again"
     return Change(entry.endpoint, topic, weight, says)
+
+
+def _of_version(entry: Entry, own: Mapping[str, Entry]) -> bool:
+    """Whether a feature came or went only because a version did that it belongs to."""
+    empty = not (entry.old and entry.old.values) or not (entry.new and entry.new.values)
+    return empty and any(
+        moved(own[label].old, own[label].new) != ((), ())
+        for label in VERSION_BY_LABEL
+        if label in own
+    )
 
 
 def _answer(entry: Entry) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tlscheck.core.diff import endpoint_facts, verdict_fact
 from tlscheck.core.history import Facts, Night
+from tlscheck.core.seen import certificates
 
 MOST_BYTES = 64 << 20
 
@@ -71,7 +72,7 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-_SAID = ("protocols", "https", "http", "features", "certificates", "deep")
+_SAID = ("protocols", "http", "features", "deep")
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -81,7 +82,8 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     if (one["host"], one["port"]) != (other["host"], other["port"]):
         return False
     return all(
-        a[part] == b[part]
+        all(a[part] == b[part] for part in _SAID)
+        and a["https"].get("outcome") == b["https"].get("outcome")
+        and certificates([a]) == certificates([b])
         for a, b in zip(one["targets"], other["targets"], strict=True)
-        for part in _SAID
     )
