@@ -47,8 +47,9 @@ from tests.injection.stand_ins import no_lab, no_refresh, no_scan
 from tlscheck.cli.app import app
 from tlscheck.cli.scanning import judged
 from tlscheck.core.model import Report
-from tlscheck.io import catalog, certificates, policies
+from tlscheck.io import catalog, certificates, policies, store
 from tlscheck.lab.server import Factory
+from tlscheck.render import endpoint as page
 from tlscheck.render import json as as_json
 from tlscheck.render import table
 
@@ -111,6 +112,15 @@ def shown_harmlessly(document: Any) -> str | None:
     return text
 
 
+def in_full(report: Report) -> str:
+    """Every endpoint in full, as text and as JSON."""
+    pages = []
+    for endpoint in report.endpoints:
+        pages.append(plain(page.render(report, endpoint, width=80).encode(), 80))
+        ascii_json(page.as_json(report, endpoint).encode())
+    return "".join(pages)
+
+
 @pytest.mark.parametrize("place", STRINGS, ids=lambda place: ".".join(map(str, place)))
 def test_no_field_of_a_report_lets_any_payload_through(place: tuple[Any, ...]) -> None:
     """Every string of a report times every payload, rendered."""
@@ -126,6 +136,9 @@ def test_no_field_of_a_report_lets_any_payload_through(place: tuple[Any, ...]) -
         assert found(ascii_json(as_json.render(report).encode()), place) == SEED + payload
         if place in samples.SHOWN and payload:
             assert SEED in text, "the table no longer shows this"
+        text = in_full(report)
+        if place in samples.IN_FULL and payload:
+            assert SEED in text, "an endpoint in full no longer shows this"
 
 
 @pytest.mark.parametrize("place", STRINGS, ids=lambda place: ".".join(map(str, place)))
@@ -178,6 +191,7 @@ def test_what_is_no_text_where_text_should_be_is_no_bug(odd: str) -> None:
             complaint(said)
         else:
             plain(said.out, 80)
+            in_full(store.read(Path("r.json")))
             said = run("show", "r.json", "--format", "json")
             assert said.status == 0, (place, said.err)
             ascii_json(said.out)

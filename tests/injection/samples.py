@@ -16,6 +16,20 @@ def report() -> dict[str, Any]:
     return copy.deepcopy(_REPORT)
 
 
+_LEAF: dict[str, Any] = {
+    "position": 0, "fingerprint": "aa", "serial": "01", "subject": "CN=leaf", "issuer": "CN=ca,O=x",
+    "not_before": "2026-11-24T02:00:00Z", "not_after": "2027-11-24T02:00:00Z", "days_left": 365,
+    "lifetime_days": 365, "pin": "bb", "key": {"type": "EC", "bits": 256, "curve": "secp256r1"},
+    "signature": {"oid": "1.2", "name": "ecdsa-with-SHA256", "hash": "sha256"}, "scts": 2,
+    "names": {"dns": ["a"], "ip": ["192.0.2.1"], "others": [], "more": 0}, "must_staple": True,
+    "problems": {"key_usage": "malformed"}, "versions": ["TLSv1.3"], "handshake_scts": 0,
+    "for_name": {"name": "a", "answer": "no", "why": "w"},
+    "trust": {"system": {"answer": "yes", "why": "w"}},
+    "staple": {"status": "good", "why": "w", "age_hours": 3, "about_leaf": "yes", "signed": "no"},
+    "chain": {"sent": 2, "in_order": True, "extra": [1], "missing": "CN=m"},
+}  # fmt: skip
+
+
 def _target(address: str, offered: str) -> dict[str, Any]:
     protocol = {
         "offered": offered, "why": "a why", "suites": ["TLS_AES_128_GCM_SHA256"],
@@ -27,12 +41,16 @@ def _target(address: str, offered: str) -> dict[str, Any]:
         "why": "target why",
         "connections": 9,
         "protocols": {version: dict(protocol) for version in EVERY},
-        "certificates": [{"subject": "CN=a", "names": ["a", "b"], "issuer": {"O": ["b"]}}],
+        "certificates": [_LEAF, {"subject": "CN=a", "names": ["a", "b"], "issuer": {"O": ["b"]}}],
         "https": {
             "outcome": "yes", "why": "w", "status": 200, "version": "TLSv1.3",
-            "suite": "TLS_AES_128_GCM_SHA256", "server": "nginx",
+            "suite": "TLS_AES_128_GCM_SHA256", "group": "x25519", "alpn": "h2", "server": "nginx",
+            "strict_transport_security": "max-age=9", "first_byte_ms": 3, "leaf": "aa",
         },
-        "http": {"location": "http://a/", "status": 301, "headers": [["server", "x"]]},
+        "http": {
+            "outcome": "redirect", "why": "w", "location": "http://a/", "status": 301,
+            "secure": False, "server": "x", "headers": [["server", "x"]],
+        },
         "features": {
             "notes": ["TLSv1.2: a note", "another"],
             "unoffered": ["TLSv1.2: picked 0x1A1A"],
@@ -40,9 +58,23 @@ def _target(address: str, offered: str) -> dict[str, Any]:
             "unsteady": ["TLSv1.2"],
             "skipped": "because",
             "pinned": True,
-            "alpn": {"protocols": ["h2"]},
+            "alpn": {"answer": "yes", "why": "w", "offered": ["h2"], "picked": "h2"},
+            "signature_schemes": {"answer": "yes", "why": None, "TLSv1.2": ["rsa_pss_rsae_sha256"]},
         },
-        "deep": {"scans": [{"name": "heartbleed", "result": {"why": "no"}}]},
+        "deep": {
+            "outcome": "yes", "why": "w", "heartbleed": {"answer": "no", "why": "w"},
+            "compared": {"TLSv1.2": {"answer": "disagree", "why": "w", "theirs": ["x"]}},
+        },
+    }  # fmt: skip
+
+
+def _bare(address: str) -> dict[str, Any]:
+    """A second target, unlike the first: every field once is enough for payloads."""
+    protocol = {"offered": "unknown", "why": "a why", "suites": [], "order": None, "groups": []}
+    return {
+        "address": address, "reachable": "unknown", "why": "w", "connections": 1,
+        "protocols": {"TLSv1.2": protocol}, "certificates": [], "https": {}, "http": {},
+        "features": {}, "deep": None,
     }  # fmt: skip
 
 
@@ -63,7 +95,7 @@ _REPORT: dict[str, Any] = {
             "id": "sts:aws:us-east-1:standard", "service": "sts", "partition": "aws",
             "region": "us-east-1", "variant": "standard", "host": "sts.us-east-1.amazonaws.com",
             "port": 443, "mixed": True,
-            "targets": [_target("192.0.2.7", "yes"), _target("2001:db8::7", "unknown")],
+            "targets": [_target("192.0.2.7", "yes"), _bare("2001:db8::7")],
         }
     ],
     "findings": [_FINDING, {**_FINDING, "endpoint": "of none", "verdict": "warn"}],
@@ -72,6 +104,7 @@ _REPORT: dict[str, Any] = {
     ),
 }  # fmt: skip
 
+_ONE = ("endpoints", 0, "targets", 0)
 SHOWN = {
     ("policies", 0, "id"),
     ("policies", 0, "as_of"),
@@ -85,6 +118,28 @@ SHOWN = {
     ("findings", 1, "endpoint"),
 }
 """The places of a report that a table shows."""
+
+IN_FULL = {
+    (*_ONE, "certificates", 0, *place)
+    for place in (
+        ("subject",), ("issuer",), ("serial",), ("not_after",), ("fingerprint",), ("pin",),
+        ("key", "type"), ("key", "curve"), ("signature", "name"), ("names", "dns", 0),
+        ("names", "ip", 0), ("problems", "key_usage"), ("versions", 0), ("for_name", "why"),
+        ("trust", "system", "why"), ("staple", "status"), ("chain", "missing"),
+    )
+} | {
+    (*_ONE, *place)
+    for place in (
+        ("address",), ("why",), ("protocols", "TLSv1.2", "suites", 0),
+        ("protocols", "TLSv1.2", "groups", 0), ("https", "why"), ("https", "server"),
+        ("https", "strict_transport_security"), ("https", "alpn"), ("http", "location"),
+        ("http", "why"), ("features", "alpn", "picked"), ("features", "alpn", "why"),
+        ("features", "signature_schemes", "TLSv1.2", 0), ("features", "notes", 0),
+        ("features", "mixed"), ("deep", "heartbleed", "why"), ("deep", "why"),
+        ("deep", "compared", "TLSv1.2", "why"),
+    )
+} | {("endpoints", 0, "host"), ("findings", 0, "because"), ("run", "id")}  # fmt: skip
+"""The places that one endpoint in full shows besides."""
 
 # --- data files
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tlscheck.cli import configuring, selection
 from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import UNWRITABLE, deliver, fail
+from tlscheck.cli.showing import FORMATS, rendered
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tlscheck.core.policy import Policy
     from tlscheck.io.config import Effective
 
-FORMATS = ("table", "json")
 (DEFAULT_POLICY,) = DEFAULTS.policies
 
 
@@ -236,23 +235,6 @@ def lab_or_not(
         fail(str(fault), 70)
     with running:
         yield running.endpoints, running.ca_bundle
-
-
-def rendered(report: Report, form: str, colour: bool, path: str | None = None) -> str:
-    if form == "json":
-        from tlscheck.render import json as as_json
-
-        return as_json.render(report)
-    from tlscheck.render import table
-
-    colour = colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = 80
-    if sys.stdout.isatty():
-        import shutil
-
-        width = max(60, shutil.get_terminal_size((80, 24)).columns)
-    text = table.render(report, colour=colour, width=width, path=path)
-    return text if text.endswith("\n") else text + "\n"
 
 
 app.add_command(show)

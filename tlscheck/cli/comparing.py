@@ -12,6 +12,7 @@ import click
 
 from tlscheck.cli import configuring
 from tlscheck.cli.output import deliver, fail, warn
+from tlscheck.cli.showing import in_full, rendered
 from tlscheck.core.diff import PRESENT
 from tlscheck.io.settings import DEFAULTS
 
@@ -42,16 +43,21 @@ def _found(directory: Path, name: str) -> Report:
 @click.command()
 @click.argument("report")
 @_options
+@click.option("--endpoint", metavar="ID", help="One endpoint in full, by its id or host.")
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
 @click.pass_context
-def show(context: click.Context, /, report: str, form: str, output: Path | None, **_: Any) -> None:
+def show(
+    context: click.Context, /, report: str, endpoint: str | None, form: str, output: Path | None,
+    **_: Any,
+) -> None:  # fmt: skip
     """A saved report (a file, a run id, or a date), in any format."""
-    from tlscheck.cli.app import rendered
-
     saved = _found(configuring.effective(context).settings.reports, report)
+    if endpoint is not None:
+        deliver(in_full(saved, endpoint, form, report), output)
+        return
     deliver(rendered(saved, form, output is None and sys.stdout.isatty()), output)
 
 
@@ -112,7 +118,7 @@ def evaluate(
 
     Each REPORT is a file, a run id, or a date.
     """
-    from tlscheck.cli.app import day_of, rendered, status_of
+    from tlscheck.cli.app import day_of, status_of
     from tlscheck.cli.scanning import judged
 
     if output and len(names) > 1:
