@@ -122,6 +122,9 @@ FIXTURES: list[tuple[str, Verdict, EndpointReport]] = [
     ("aws-current/https-only", "pass", endpoint(target())),
     ("aws-current/https-only", "fail", endpoint(target(https=HTTPS_NO))),
     ("aws-current/https-only", "inconclusive", endpoint(target(https=HTTPS_UNKNOWN))),
+    ("aws-current/port80", "pass", endpoint(target(http={"outcome": "closed"}))),
+    ("aws-current/port80", "warn", endpoint(target(http={"outcome": "answer", "status": 200}))),
+    ("aws-current/port80", "not_applicable", endpoint(target(http={"outcome": "unknown"}))),
     ("aws-current/fips-tls12", "pass", endpoint(target(), variant=FIPS)),
     ("aws-current/fips-tls12", "warn", endpoint(target(protocols("1.1 1.2")), variant=FIPS)),
     ("aws-current/fips-tls12", "inconclusive", replace(OLD_UNKNOWN, variant=FIPS)),
@@ -151,7 +154,8 @@ def test_no_rule_is_without_fixtures() -> None:
     assert rules == {name for name, _, _ in FIXTURES}
     for rule in rules - {"aws-current/pq-status"}:
         verdicts = {verdict for name, verdict, _ in FIXTURES if name == rule}
-        assert verdicts >= {"pass", "inconclusive"}, rule
+        open_ = "not_applicable" if rule == "aws-current/port80" else "inconclusive"
+        assert verdicts >= {"pass", open_}, rule
         assert verdicts & {"fail", "warn"}, rule
 
 
@@ -468,3 +472,26 @@ def test_a_pick_that_was_not_offered_is_a_finding_of_its_own() -> None:
     [found] = judge([], [both], as_of=DAY)
     assert found.because.startswith("192.0.2.8: TLSv1.2: picked")
     assert judge([], [endpoint(target())], as_of=DAY) == ()
+
+
+# --- port 80
+
+
+@pytest.mark.parametrize(
+    ("http", "verdict", "because"),
+    [
+        ({"outcome": "closed", "why": "connection refused"}, "pass", "port 80 is closed"),
+        ({"outcome": "redirect", "status": 301, "location": "https://a/"}, "pass",
+         "port 80 only redirects"),
+        ({"outcome": "answer", "status": 200}, "warn", "port 80 answers in clear"),
+        ({"outcome": "unknown", "why": "timed out"}, "not_applicable",
+         "port 80 gave no answer: timed out"),
+        ({}, "not_applicable", "port 80 was not asked at this depth"),
+        ({"outcome": ["x"]}, "not_applicable", "port 80 gave no answer: None"),
+    ],
+)  # fmt: skip
+def test_an_answer_in_clear_is_warned_of_and_silence_is_neither(
+    http: dict[str, Any], verdict: str, because: str
+) -> None:
+    found = held("aws-current/port80", endpoint(target(http=http)))
+    assert (found.verdict, found.because) == (verdict, because)

@@ -82,7 +82,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     [
         ("", "", "mine.toml:9: check is missing"),
         ('check = "versions"', 'check = "magic"', 'mine.toml:11: check: "magic" is not one of '
-         "versions, pfs, https, groups, dns"),
+         "versions, pfs, https, http, groups, dns"),
         ('check = "versions"', "check = 7", "mine.toml:11: check: must be a string"),
         ('title = "Mine"', "title = true", "mine.toml:2: title: must be a string"),
         ('title = "Mine"', 'title = " "', "mine.toml:2: title: must not be empty"),

@@ -26,7 +26,7 @@ from tlscheck.core.model import (
     worst,
 )
 
-Check = Literal["versions", "pfs", "https", "groups", "dns"]
+Check = Literal["versions", "pfs", "https", "http", "groups", "dns"]
 Level = Literal["MUST", "SHOULD", "STATEMENT", "INFO"]
 Severity = Literal["critical", "high", "medium", "low", "info"]
 Verified = Literal["primary", "secondary", "unverified"]
@@ -41,6 +41,7 @@ PARAMS: Mapping[Check, tuple[str, ...]] = {
     "versions": ("documented", "required", "require_any", "expected", "forbidden"),
     "pfs": ("report_key_exchange",),
     "https": (),
+    "http": (),
     "groups": ("interesting", "forbidden"),
     "dns": ("dualstack", "ipv4_only"),
 }
@@ -178,6 +179,8 @@ def _judge_rule(rule: Rule, endpoint: EndpointReport, pinned: bool, as_of: date)
             return _over_targets(rule, endpoint, partial(_pfs, rule))
         case "https":
             return _over_targets(rule, endpoint, _https)
+        case "http":
+            return _over_targets(rule, endpoint, _http)
         case "groups":
             return _over_targets(rule, endpoint, partial(_groups, rule))
         case "dns":
@@ -444,6 +447,25 @@ def _https(target: TargetReport) -> _Judged:
             return _Judged("fail", saw, str(why or "HTTPS was refused"))
         case _:
             return _Judged("inconclusive", saw, str(why or "the HTTPS check left no answer"))
+
+
+def _http(target: TargetReport) -> _Judged:
+    """Port 80. Where nothing answers nothing is said in clear, so there is nothing to judge: that
+    is neither a pass nor worth an open question."""
+    said = target.http
+    if not said:
+        return _Judged("not_applicable", "", "port 80 was not asked at this depth")
+    status, why = said.get("status"), said.get("why")
+    match said.get("outcome"):
+        case "closed":
+            return _Judged("pass", "closed", "port 80 is closed")
+        case "redirect":
+            saw = f"status {status}, to {said.get('location')}"
+            return _Judged("pass", saw, "port 80 only redirects")
+        case "answer":
+            return _Judged("fail", f"status {status}", "port 80 answers in clear")
+        case _:
+            return _Judged("not_applicable", "nothing", f"port 80 gave no answer: {why}")
 
 
 # --- groups

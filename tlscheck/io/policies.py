@@ -278,7 +278,7 @@ def _params(table: _Table, check: Check) -> dict[str, Param]:
                 raise Wrong((*table.where, key, at), what)
         params[key] = names
     table.done()
-    if not params and check not in ("pfs", "https"):
+    if not params and check not in ("pfs", "https", "http"):
         raise Wrong(table.where[:-1], f"a {check} check needs params")
     if "documented" in params and not {"required", "require_any", "expected"} & set(params):
         # Else an endpoint that offers nothing at all would be stricter than its document.

@@ -32,6 +32,8 @@ _MEASURED = {
     "One with an ephemeral key exchange (ECDHE, DHE or any of TLS 1.3) satisfies the rule.",
     "https": "One GET with the certificate verified against the host's name. Any HTTP answer "
     "satisfies the rule.",
+    "http": "One GET in clear to port 80 of every address. A refused connection or a redirect, "
+    "which is not followed, satisfies the rule; where nothing answers it does not apply.",
     "groups": "All groups of TLS 1.2 and 1.3 are offered, and struck one by one as picked.",
     "dns": "The A and AAAA records found when the host's name was looked up.",
 }
