@@ -69,6 +69,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "deadline": SECONDS,
     "notify_timeout": SECONDS,
     "family": st.sampled_from([4, 6, None]),
+    "nameserver": st.sampled_from(["192.0.2.53", "192.0.2.53:5353", "[2001:db8::53]:53"]),
     "keep_daily": st.integers(1, 999),
     "keep_weekly": st.integers(0, 999),
     "log_format": st.sampled_from(["text", "json"]),

@@ -75,6 +75,18 @@ def app() -> None:
 @click.option(
     "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
 )
+@click.option(
+    "--resolve",
+    "pins",
+    multiple=True,
+    metavar="NAME=ADDRESS",
+    help="Ask this address for NAME, and no name server; repeats.",
+)
+@click.option(
+    "--nameserver",
+    metavar="ADDRESS[:PORT]",
+    help="Ask this name server instead of the system's resolver.",
+)
 @click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
 @click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
 @click.option(
@@ -118,7 +130,8 @@ def app() -> None:
 @configuring.option
 @click.pass_context
 def scan(
-    context: click.Context, /, single: tuple[str, ...], as_of: str | None, use_lab: bool,
+    context: click.Context, /, single: tuple[str, ...], pins: tuple[str, ...],
+    as_of: str | None, use_lab: bool,
     form: str | None, output: Path | None, resume: bool, hours: float, **given: Any,
 ) -> None:  # fmt: skip
     """Probe endpoints, judge them, and keep a report."""
@@ -126,8 +139,9 @@ def scan(
     settings, reports = found.settings, found.settings.reports
     chosen = configuring.policies(found)
     day = day_of(as_of)
-    endpoints = endpoints_of(found, single, given)
+    endpoints = selection.pinned(endpoints_of(found, single, given), pins)
     check_bundle(found)
+    check_nameserver(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
     if use_lab and resume:
@@ -147,8 +161,9 @@ def scan(
         with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
             limits = Limits.of(settings.pace, settings.deadline)
             job = scanning.Job(
-                targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family
-            )
+                targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family,
+                settings.nameserver,
+            )  # fmt: skip
             journal = None  # the next lab is another one: nothing to go on with
             if keeper and not use_lab:
                 journal = stack.enter_context(keeper.journal(job, resume=resume, hours=hours))
@@ -218,6 +233,18 @@ def check_bundle(found: Effective) -> None:
         fail(f"{name}: holds no certificate in PEM form")
     except OSError as fault:
         fail(f"{name}: {fault.strerror or fault}")
+
+
+def check_nameserver(found: Effective) -> None:
+    """Whether the name server that is set, if one is, can be asked at all."""
+    if found.settings.nameserver is None:
+        return
+    from tlscheck.io import dns
+
+    try:
+        dns.resolver(found.settings.nameserver)
+    except dns.NoResolver as fault:
+        fail(str(fault))
 
 
 @contextlib.contextmanager

@@ -98,6 +98,7 @@ def asked(job: Job) -> dict[str, str]:
         "depth": job.depth,
         "deadline": str(job.limits.deadline),
         "address family": str(job.family or "any"),
+        "name server": job.nameserver or "the system's",
         "CA bundle": _digest(job.ca_bundle.read_bytes()) if job.ca_bundle else "none",
     }
 

@@ -112,10 +112,11 @@ def _nightly(
         deliver(scheduling.unit(print_unit, found, context.params), None)
         return
     from tlscheck.cli import keeping
-    from tlscheck.cli.app import check_bundle, endpoints_of
+    from tlscheck.cli.app import check_bundle, check_nameserver, endpoints_of
 
     endpoints = endpoints_of(found, (), given)
     check_bundle(found)
+    check_nameserver(found)
     chosen = configuring.policies(found)
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(keeping.locked(settings.reports))
@@ -167,6 +168,7 @@ def _run(
         job = scanning.Job(
             targets, tuple(chosen), today, settings.depth, bundle,
             Limits.of(settings.pace, settings.deadline), settings.family,
+            settings.nameserver,
         )  # fmt: skip
         journal = None  # the next lab is another one: nothing to go on with
         if not use_lab:

@@ -43,7 +43,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to scan and how. `family` is 4 or 6 to leave out the addresses of the other."""
+    """What to scan and how. `family` is 4 or 6 to leave out the addresses of the other,
+    `nameserver` the one to ask (ADDRESS[:PORT]) instead of the system's resolver."""
 
     endpoints: tuple[Endpoint, ...]
     policies: tuple[Policy, ...]
@@ -52,6 +53,7 @@ class Job:
     ca_bundle: Path | None
     limits: Limits
     family: int | None = None
+    nameserver: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +149,22 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
 def _resolve(job: Job, stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Resolved]]:
     slots = asyncio.Semaphore(max(1, job.limits.at_once // 3))  # each holds a descriptor or two
 
+    asked = dns.resolver(job.nameserver) if job.nameserver else None
+
+    async def look_up(endpoint: Endpoint) -> Resolved:
+        if asked is None:
+            return Resolved(*await dns.look_up(endpoint, DNS_SECONDS))
+        addresses, why, unseen = await dns.look_up_at(asked, endpoint, DNS_SECONDS)
+        # What was not seen stands in the report as a target without an address.
+        return Resolved(addresses, why, skipped=(("", unseen),) if unseen else ())
+
     async def resolve(endpoint: Endpoint) -> Resolved:
         if endpoint.addresses:
             found = Resolved(endpoint.addresses, pinned=True)
         else:
             async with slots:
-                answer = await _unless(stop, dns.look_up(endpoint, DNS_SECONDS))
-            found = Resolved((), INTERRUPTED) if answer is None else Resolved(*answer)
+                answer = await _unless(stop, look_up(endpoint))
+            found = answer or Resolved((), INTERRUPTED)
         return _of_family(found, job.family)
 
     return resolve
@@ -168,7 +179,7 @@ def _of_family(found: Resolved, family: int | None) -> Resolved:
     return replace(
         found,
         addresses=tuple(a for a, wanted in keep.items() if wanted),
-        skipped=tuple((a, why) for a, wanted in keep.items() if not wanted),
+        skipped=found.skipped + tuple((a, why) for a, wanted in keep.items() if not wanted),
     )
 
 

@@ -82,7 +82,9 @@ def parse_endpoint(text: str) -> Endpoint:
             fail(f"--endpoint {text}: what follows @ must be an IP address")
     else:
         addresses = _address(host)
-    service = next((s for s in ("sts", "iam") if host.startswith(s)), "other")
+    # The names of VPC endpoints begin with the endpoint's own: vpce-0123-4567.sts.us-east-1...
+    labels = host.split(".")[:3]
+    service = next((s for s in ("sts", "iam") if host.startswith(s) or s in labels), "other")
     return Endpoint(
         f"custom:{host}:{port}", service, "custom", "-", "standard", host, port,
         addresses=addresses,
@@ -131,3 +133,25 @@ def from_arguments(texts: tuple[str, ...]) -> tuple[Endpoint, ...]:
             endpoint = replace(endpoint, addresses=tuple(addresses))
         found[endpoint.id] = endpoint
     return tuple(found.values())
+
+
+def pinned(endpoints: tuple[Endpoint, ...], texts: tuple[str, ...]) -> tuple[Endpoint, ...]:
+    """`endpoints` with the addresses of repeated --resolve NAME=ADDRESS, which must name hosts
+    among them."""
+    from dataclasses import replace
+
+    found: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        if kind := secret_in(text):
+            fail(f"--resolve holds {kind}; give NAME=ADDRESS and nothing secret")
+        name, equals, address = text.partition("=")
+        name = name.rstrip(".").lower()
+        addresses = _address(address.strip("[]"))
+        if not equals or catalog.bad_host(name):
+            fail(f"--resolve {text}: give NAME=ADDRESS")
+        if not addresses:
+            fail(f"--resolve {text}: what follows = must be an IP address")
+        found[name] = tuple(dict.fromkeys(found.get(name, ()) + addresses))
+    if unknown := sorted(found.keys() - {endpoint.host for endpoint in endpoints}):
+        fail(f"--resolve {unknown[0]}: no endpoint of this scan has that host")
+    return tuple(replace(e, addresses=found[e.host]) if e.host in found else e for e in endpoints)

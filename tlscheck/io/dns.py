@@ -1,12 +1,18 @@
-"""Endpoint -> addresses, by the system's resolver."""
+"""Endpoint -> addresses, by the system's resolver or by one name server."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 import socket
 import threading
+from typing import TYPE_CHECKING
 
 from tlscheck.core.model import Endpoint
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
 
 # What getaddrinfo says, in words. Only the first is an answer about the name.
 _WHY = {
@@ -64,3 +70,83 @@ async def _ask(endpoint: Endpoint) -> tuple[tuple[str, ...], str | None]:
 
     threading.Thread(target=work, daemon=True).start()
     return await future
+
+
+# --- one name server ---------------------------------------------------------------------------
+
+_UNSEEN = "DNS: time-out"
+_TYPES = ("A", "AAAA")
+
+
+class NoResolver(Exception):
+    """What asks a name server is not installed; the text says how to mend that."""
+
+
+def server(text: str) -> tuple[str, int]:
+    """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT` -> address and port. Raises ValueError."""
+    bracketed = re.fullmatch(r"\[([^]%]+)\](?::([0-9]{1,5}))?", text)
+    plain = re.fullmatch(r"([0-9.]+)(?::([0-9]{1,5}))?", text)
+    found = bracketed or plain
+    address, port = (found[1], found[2]) if found else (text, None)
+    number = int(port or 53)
+    if "%" in address or not 0 < number < 65536:
+        raise ValueError(text)
+    return str(ipaddress.ip_address(address)), number
+
+
+def resolver(nameserver: str) -> Resolver:
+    """A resolver that asks this name server and no other. Raises `NoResolver` and ValueError."""
+    try:
+        from dns import asyncresolver
+        from dns import nameserver as servers
+    except ImportError:
+        raise NoResolver("--nameserver needs dnspython: pip install 'tlscheck[dns]'") from None
+    made = asyncresolver.Resolver(configure=False)
+    made.nameservers = [servers.Do53Nameserver(*server(nameserver))]
+    made.search = []
+    made.timeout = 2.0
+    return made
+
+
+async def look_up_at(
+    resolver: Resolver, endpoint: Endpoint, timeout: float
+) -> tuple[tuple[str, ...], str | None, str | None]:
+    """All addresses of a host by `resolver`, sorted; why there are none; and, where there are
+    some, why those of one family were not seen. `timeout` is in seconds."""
+    both = await asyncio.gather(*(_records(resolver, endpoint.host, t, timeout) for t in _TYPES))
+    addresses = sorted({a for found, _ in both for a in found}, key=lambda a: (":" in a, a))
+    open_ = [f"{kind}: {why}" for kind, (_, why) in zip(_TYPES, both, strict=True)
+             if why not in (None, _NO_ADDRESS)]  # fmt: skip
+    if addresses:
+        return tuple(addresses), None, "; ".join(open_) or None
+    reasons = [why for _, why in both if why]
+    # That there is no such name is said of all its records; a silence may hide an address.
+    worst = next((why for why in reasons if why not in (_NO_ADDRESS, _NO_NAME)), None)
+    return (), worst or (_NO_NAME if _NO_NAME in reasons else _NO_ADDRESS), None
+
+
+_NO_NAME, _NO_ADDRESS = "DNS: name does not exist", "DNS: no address"
+
+
+async def _records(
+    resolver: Resolver, host: str, kind: str, timeout: float
+) -> tuple[list[str], str | None]:
+    from dns import exception
+    from dns import resolver as said
+
+    try:
+        answer = await resolver.resolve(f"{host.rstrip('.')}.", kind, lifetime=timeout)
+    except said.NXDOMAIN:
+        return [], _NO_NAME
+    except said.NoAnswer:
+        return [], _NO_ADDRESS
+    except exception.Timeout:
+        return [], _UNSEEN
+    except said.NoNameservers:  # SERVFAIL, REFUSED, or what is no DNS at all
+        return [], "DNS: server failure"
+    except (exception.DNSException, OSError, UnicodeError):
+        return [], "DNS: look-up failed"
+    return [str(record.address) for record in answer][:MOST_ADDRESSES], None
+
+
+MOST_ADDRESSES = 64  # of one family that are asked

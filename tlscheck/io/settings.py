@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tlscheck.io import dns
 from tlscheck.io.catalog import TIERS
 from tlscheck.io.secret import Secret
 
@@ -43,6 +44,7 @@ class Settings:
     ca_bundle: Path | None = None
     deadline: float = 60.0  # seconds for one address
     family: int | None = None  # 4 or 6 leaves out the addresses of the other
+    nameserver: str | None = None  # the one to ask, instead of the system's resolver
     reports: Path = Path("reports")
     keep_daily: int = 30
     keep_weekly: int = 52
@@ -223,6 +225,16 @@ def _family(value: Any, base: Base) -> int | None:
     return int(value)
 
 
+def _nameserver(value: Any, base: Base) -> str | None:
+    if value == "":
+        return None
+    try:
+        dns.server(_text(value))
+    except ValueError:
+        raise Unfit("must be an IP address, and a port if not 53: 192.0.2.53:5353") from None
+    return str(value)
+
+
 def url(value: Any) -> Secret | None:
     """An http or https address; an empty one is none. Raises Unfit."""
     if value == "":
@@ -304,6 +316,11 @@ SETTINGS: tuple[Setting, ...] = (
         Kind(_family, _read_number),
         '4 or 6: only IPv4 or IPv6 addresses are asked. "none": both.',
         flag="-4/-6",
+    ),
+    Setting(
+        "nameserver",
+        Kind(_nameserver),
+        "Ask this name server (ADDRESS or ADDRESS:PORT). Empty: the system's resolver.",
     ),
     Setting("reports", Kind(file_name), "The directory in which reports are kept."),
     Setting(

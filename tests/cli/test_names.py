@@ -1,0 +1,117 @@
+"""Private names: an address of one's own, a name server of one's own, a name to verify."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.program import TLSCHECK
+from tests.io.test_dns import serving
+from tests.servers import nginx
+from tlscheck.cli.selection import parse_endpoint
+
+VPCE = "vpce-0a1b2c3d4e5f-6g7h8i9j.sts.us-east-1.vpce.amazonaws.com"
+
+
+def scanned(tmp_path: Path, *arguments: str | Path) -> tuple[int, dict[str, Any] | None, str]:
+    out = tmp_path / "r.json"
+    done = subprocess.run(
+        [*TLSCHECK, "scan", "-o", out, *arguments],
+        capture_output=True, text=True, timeout=100, cwd=tmp_path,
+    )  # fmt: skip
+    report = json.loads(out.read_text()) if out.exists() else None
+    return done.returncode, report, done.stderr
+
+
+def test_the_host_of_a_vpc_endpoint_says_which_service_it_is() -> None:
+    assert parse_endpoint(VPCE).service == "sts"
+    assert parse_endpoint("iam.amazonaws.com").service == "iam"
+    assert parse_endpoint("example.com").service == "other"
+
+
+def test_resolve_pins_the_addresses_of_a_name(tmp_path: Path) -> None:
+    with nginx.modern(tmp_path) as server:
+        status, report, err = scanned(
+            tmp_path, "--endpoint", f"{VPCE}:{server.port}", "--depth", "quick",
+            "--resolve", f"{VPCE.upper()}.={server.address}",
+        )  # fmt: skip
+    assert status == 0 and report, err
+    (target,) = report["endpoints"][0]["targets"]
+    assert target["address"] == server.address and target["features"]["pinned"]
+    assert target["protocols"]["TLSv1.3"]["offered"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("resolve", "says"),
+    [("other.example.com=192.0.2.1", "no endpoint of this scan has that host"),
+     ("sts.example.com", "give NAME=ADDRESS"), ("sts.example.com=x", "must be an IP address"),
+     ("sts.example.com=fe80::1%lo", "must be an IP address"), ("=192.0.2.1", "give NAME=ADDRESS")],
+)  # fmt: skip
+def test_a_wrong_resolve_is_wrong_usage(resolve: str, says: str, tmp_path: Path) -> None:
+    status, report, err = scanned(tmp_path, "--endpoint", "sts.example.com", "--resolve", resolve)
+    assert (status, report) == (2, None) and says in err
+
+
+def test_a_name_server_of_ones_own_is_asked(tmp_path: Path) -> None:
+    """Split horizon: a name that no other name server knows."""
+    host = "sts.private.example.com"
+    with nginx.modern(tmp_path) as server:
+        zone = {"A": [server.address], "AAAA": []}
+        with serving(lambda name, kind: zone[kind] if name == host else 3) as nameserver:
+            status, report, err = scanned(
+                tmp_path, "--endpoint", f"{host}:{server.port}", "--endpoint",
+                f"iam.private.example.com:{server.port}", "--depth", "quick",
+                "--nameserver", nameserver,
+            )  # fmt: skip
+    assert status == 3 and report, err
+    known, unknown = (e["targets"][0] for e in report["endpoints"])
+    assert known["address"] == server.address
+    assert known["protocols"]["TLSv1.2"]["offered"] == "yes"
+    assert (unknown["address"], unknown["why"]) == ("", "DNS: name does not exist")
+
+
+def test_a_family_that_was_not_seen_stands_in_the_report(tmp_path: Path) -> None:
+    with nginx.modern(tmp_path) as server:
+
+        def zone(name: str, kind: str) -> list[str] | int:
+            return [server.address] if kind == "A" else 2
+
+        with serving(zone) as nameserver:
+            _, report, err = scanned(
+                tmp_path, "--endpoint", f"sts.x.example.com:{server.port}", "--depth", "quick",
+                "--nameserver", nameserver,
+            )  # fmt: skip
+    assert report, err
+    unseen, seen = report["endpoints"][0]["targets"]
+    assert seen["address"] == server.address
+    assert (unseen["address"], unseen["why"]) == ("", "AAAA: DNS: server failure")
+
+
+@pytest.mark.parametrize("value", ["x", "dns.example.com", "192.0.2.53:0", ""])
+def test_a_wrong_name_server_is_wrong_usage(value: str, tmp_path: Path) -> None:
+    status, report, err = scanned(
+        tmp_path, "--endpoint", "sts.example.com@127.0.0.1:1", "--nameserver", value
+    )
+    assert (status, report) == (2, None) and err
+
+
+def test_a_file_gives_the_name_to_send_and_the_name_to_verify(tmp_path: Path) -> None:
+    with nginx.modern(tmp_path) as server:
+        row = {
+            "host": VPCE, "port": server.port, "addresses": [server.address],
+            "server_name": "sts.sni.example.com", "verify_name": "localhost",
+        }  # fmt: skip
+        (tmp_path / "e.json").write_text(json.dumps([row]))
+        status, report, err = scanned(
+            tmp_path, "--endpoints", "e.json", "--ca-bundle", tmp_path / "certificates" / "ca.pem"
+        )
+    assert status == 0 and report, err
+    (target,) = report["endpoints"][0]["targets"]
+    assert target["https"]["outcome"] == "yes", target["https"]
+    leaf = target["certificates"][0]
+    assert leaf["for_name"] == {"name": "localhost", "answer": "yes", "why": None}
+    assert leaf["trust"]["ca-bundle"]["answer"] == "yes"
