@@ -60,7 +60,8 @@ def app() -> None:
     type=click.Choice(DEPTHS),
     default=DEFAULTS.depth,
     show_default=True,
-    help="quick: raw probes only. standard: and one HTTPS request.",
+    help="quick: versions, suites, groups. standard: and certificates, features, HTTPS and port "
+    "80. deep: and sslyze as a second opinion.",
 )
 @click.option(
     "--pace",
@@ -142,6 +143,7 @@ def scan(
     endpoints = selection.pinned(endpoints_of(found, single, given), pins)
     check_bundle(found)
     check_nameserver(found)
+    check_sslyze(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
     if use_lab and resume:
@@ -245,6 +247,16 @@ def check_nameserver(found: Effective) -> None:
         dns.resolver(found.settings.nameserver)
     except dns.NoResolver as fault:
         fail(str(fault))
+
+
+def check_sslyze(found: Effective) -> None:
+    """Whether sslyze is there, if it is to be asked."""
+    if found.settings.depth != "deep":
+        return
+    from tlscheck.io import deep
+
+    if why := deep.missing():
+        fail(f"{configuring.place(found, 'depth')}{why}")
 
 
 @contextlib.contextmanager
@@ -448,12 +460,12 @@ def refresh(yes: bool, directory: Path | None) -> None:
 @click.argument("rule")
 def explain(rule: str) -> None:
     """A rule (RULE or POLICY/RULE): its citation, how it is measured, what would satisfy it."""
-    from tlscheck.core.policy import OWN, UNOFFERED
+    from tlscheck.core.conduct import BY_ID, OWN
     from tlscheck.io import policies as files
-    from tlscheck.render.policy import describe_rule, describe_unoffered
+    from tlscheck.render.policy import describe_own, describe_rule
 
-    if rule in (UNOFFERED, f"{OWN}/{UNOFFERED}"):
-        deliver(describe_unoffered(), None)
+    if own := BY_ID.get(rule.removeprefix(f"{OWN}/")):
+        deliver(describe_own(own), None)
         return
     policy_id, _, rule_id = rule.rpartition("/")
     found = [

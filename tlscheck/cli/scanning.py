@@ -122,6 +122,7 @@ async def _run(job: Job, journal: Journal | None) -> Done:
         https=None if job.depth == "quick" else _https(job, stop),
         http=None if job.depth == "quick" else _http(job, stop),
         certificates=None if job.depth == "quick" else _certificates(job),
+        deep=_deep(job, stop) if job.depth == "deep" else None,
         limits=job.limits,
         progress=progress.update,
         finished=journal.add if journal else lambda report: None,
@@ -198,6 +199,23 @@ def _http(job: Job, stop: asyncio.Event) -> Check:
     from tlscheck.io import http
 
     return _requests(job, stop, http.check, http.answer("unknown", INTERRUPTED))
+
+
+def _deep(job: Job, stop: asyncio.Event) -> Check:
+    """sslyze, as many at once as there are processors, each within the deadline of a target."""
+    from tlscheck.io import deep
+
+    slots = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def check(target: Target) -> dict[str, Any]:
+        async with slots:
+            if not stop.is_set():
+                said = await _unless(stop, deep.ask(target, seconds=job.limits.deadline))
+                if said:
+                    return said
+        return {"outcome": "unknown", "why": INTERRUPTED}
+
+    return check
 
 
 def _requests(

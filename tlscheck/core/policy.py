@@ -8,14 +8,14 @@ verdict is `inconclusive` with the reason. Pure.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from itertools import product
 from typing import Literal, assert_never, get_args
 
-from tlscheck.core import registry
+from tlscheck.core import conduct, registry
 from tlscheck.core.model import (
     Endpoint,
     EndpointReport,
@@ -115,7 +115,7 @@ def judge(
     as_of: date,
 ) -> tuple[Finding, ...]:
     """One finding for every rule and endpoint, in the order of `endpoints`, `policies`, rules; and
-    one more for an endpoint that picks what was not offered.
+    one more for each trouble that an endpoint is in whatever the policies say (`conduct`).
 
     `catalog` maps endpoint ids to rows; it only adds which endpoints had their addresses pinned.
     """
@@ -130,26 +130,8 @@ def judge(
                 findings.append(
                     Finding(endpoint.id, policy.id, rule.id, it.verdict, it.saw, it.because)
                 )
-        findings += _conduct(endpoint)
+        findings += conduct.findings(endpoint)
     return tuple(findings)
-
-
-OWN = "tlscheck"
-"""What stands for a policy's id in findings that no document is needed for."""
-UNOFFERED = "unoffered-pick"
-
-
-def _conduct(endpoint: EndpointReport) -> Iterator[Finding]:
-    """A finding for a server that breaks TLS itself: it picks what was not offered (RFC 5246,
-    section 7.4.1.3; RFC 8446, section 4.1.3). No client can go on from there."""
-    said = [
-        (target.address, "; ".join(strays))
-        for target in endpoint.targets
-        if (strays := _texts(target, "unoffered"))
-    ]
-    if said:
-        because = _merged(said, named=len(said) < len(endpoint.targets))
-        yield Finding(endpoint.id, OWN, UNOFFERED, "warn", "a pick that was not offered", because)
 
 
 def summary(findings: Iterable[Finding]) -> dict[Verdict, int]:

@@ -21,7 +21,7 @@ from tlscheck.io import dns
 from tlscheck.io.catalog import TIERS
 from tlscheck.io.secret import Secret
 
-DEPTHS = ("quick", "standard")
+DEPTHS = ("quick", "standard", "deep")
 LOG_FORMATS = ("text", "json")
 PACES = ("gentle", "normal", "fast")
 WEBHOOK_FORMATS = ("json", "slack")
@@ -294,7 +294,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "depth",
         _choice(*DEPTHS),
-        "quick: raw probes only. standard: and one HTTPS request.",
+        "quick: versions, suites, groups. standard: and all else. deep: and sslyze.",
     ),
     Setting(
         "pace",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tlscheck.core.policy import OWN, UNOFFERED, Param, Policy, Rule
+from tlscheck.core.conduct import OWN, Trouble
+from tlscheck.core.policy import Param, Policy, Rule
 from tlscheck.render.clean import clean, wrap
 
 WIDTH = 96  # columns of a line, but for one with an address: that stays whole
@@ -95,15 +96,16 @@ def _reach(rule: Rule) -> str:
     return "fail at worst"
 
 
-def describe_unoffered() -> str:
-    """The finding that no policy is needed for; ends with newline."""
+def describe_own(trouble: Trouble) -> str:
+    """A finding that no policy is needed for; ends with newline."""
     return "".join(
         f"{line}\n"
         for line in (
-            f"{OWN}/{UNOFFERED}",
-            *_wrapped("text", "A server must pick a version, suite and group that were offered."),
-            *_wrapped("citation", "RFC 5246, section 7.4.1.3; RFC 8446, section 4.1.3"),
-            "  can be      warn, and only where a server does it",
-            *_wrapped("measured", "Every answer is held against the hello that it came to."),
+            f"{OWN}/{trouble.id}",
+            *_wrapped("text", trouble.text),
+            *_wrapped("citation", trouble.document),
+            f"              {trouble.url}",
+            "  can be      warn, and only where a server does otherwise",
+            *_wrapped("measured", trouble.measured),
         )
     )

@@ -30,6 +30,7 @@ from tlscheck.core.wire import sendable_name
 from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
+from tlscheck.scan.second import second
 from tlscheck.scan.world import Check, Limits, Resolved, World
 
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
@@ -98,10 +99,14 @@ class Run:
             found = Looked()
             if self.world.certificates:
                 found = await looked(prober, facts, name, self.world.limits.features)
+            answered = await https
+            facts, odd = _witnessed(facts, answered)
+            deep: dict[str, Any] | None = None
+            if self.world.deep:
+                deep, facts, other = await second(self.world.deep, prober, target, facts, name)
+                odd = odd or other
         finally:
             self.probers.discard(prober)
-        answered = await https
-        facts, odd = _witnessed(facts, answered)
         _add_group(answered, facts)
         mixed = mixed or odd
         features = dict(found.features)
@@ -129,6 +134,7 @@ class Run:
             https=answered,
             http=await http,
             features=features,
+            deep=deep,
         )
 
     async def endpoint(self, endpoint: Endpoint) -> EndpointReport:

@@ -228,6 +228,10 @@ class Prober:
         """Whether this server takes long to refuse, as some do on purpose."""
         return self._slowest > self.limits.read
 
+    def renew(self) -> None:
+        """The deadline counts from the next connection on: others have taken the time."""
+        self._ends = None
+
     def _may(self) -> bool:
         if self.stopped is None and self.left <= 0:
             self.halt(f"deadline of {self.limits.deadline:g} s passed")

@@ -74,6 +74,7 @@ class World:
     https: Check | None = None
     http: Check | None = None
     certificates: Read | None = None  # without it no features are asked for
+    deep: Check | None = None
     limits: Limits = field(default_factory=Limits)
     progress: Callable[[int, int, int], None] = lambda done, total, connections: None
     finished: Callable[[EndpointReport], None] = lambda report: None  # not told when interrupted

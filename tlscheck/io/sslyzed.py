@@ -1,0 +1,256 @@
+"""The child process of `deep`: sslyze asks one target, and its results come out in our words.
+
+`python -P -m tlscheck.io.sslyzed`, with a JSON object on stdin: `host`, `address`, `port`, `name`,
+`seconds`, `memory` (bytes), `timeout` (seconds, of one read). Stdin stays open: who closes it, or
+dies, ends this process. On stdout comes one JSON object; nothing is fetched, no redirect followed.
+
+What sslyze takes for an answer although it was a silence is made a fault here, so that it becomes
+unknown: where it says "no" after a time-out, it is given an exception that it does not expect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+_VERSIONS = {
+    "SSLv2": "ssl_2_0_cipher_suites",
+    "SSLv3": "ssl_3_0_cipher_suites",
+    "TLSv1.0": "tls_1_0_cipher_suites",
+    "TLSv1.1": "tls_1_1_cipher_suites",
+    "TLSv1.2": "tls_1_2_cipher_suites",
+    "TLSv1.3": "tls_1_3_cipher_suites",
+}
+_CURVES = {"X25519": "x25519", "X448": "x448", "prime256v1": "secp256r1", "prime192v1": "secp192r1"}
+
+
+class _Never(Exception):
+    """Nobody raises it: what stands in its place is no longer caught."""
+
+
+def _said(answer: str, why: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"answer": answer, "why": why, **more}
+
+
+def _strict() -> None:
+    """Takes from sslyze what it catches too much of, and that it follows redirects."""
+    from sslyze.plugins import (
+        early_data_plugin,
+        elliptic_curves_plugin,
+        fallback_scsv_plugin,
+        heartbleed_plugin,
+        http_headers_plugin,
+        openssl_ccs_injection_plugin,
+        session_renegotiation_plugin,
+    )
+
+    closed = types.SimpleNamespace(error=ConnectionError, timeout=_Never)
+    for module, names in (
+        (early_data_plugin, ("TlsHandshakeTimedOut", "socket")),
+        (elliptic_curves_plugin, ("TlsHandshakeTimedOut",)),
+        (fallback_scsv_plugin, ("TlsHandshakeTimedOut", "ServerRejectedTlsHandshake")),
+        (heartbleed_plugin, ("socket",)),
+        (openssl_ccs_injection_plugin, ("socket",)),
+        (session_renegotiation_plugin, ("socket",)),
+    ):
+        for name in names:
+            getattr(module, name)  # an sslyze that is built otherwise is better not asked
+            setattr(module, name, closed if name == "socket" else _Never)
+    http_headers_plugin._detect_http_redirection = lambda **_: None
+
+
+def _scanned(asked: dict[str, Any]) -> Any:
+    import sslyze
+    from sslyze.plugins.scan_commands import ScanCommandsRepository
+
+    scanner = sslyze.Scanner(per_server_concurrent_connections_limit=3)
+    scanner.queue_scans(
+        [
+            sslyze.ServerScanRequest(
+                sslyze.ServerNetworkLocation(
+                    hostname=asked["host"], port=asked["port"], ip_address=asked["address"]
+                ),
+                sslyze.ServerNetworkConfiguration(
+                    tls_server_name_indication=asked["name"], network_timeout=asked["timeout"]
+                ),
+                scan_commands=ScanCommandsRepository.get_all_scan_commands(),
+            )
+        ]
+    )
+    (result,) = scanner.get_results()
+    return result
+
+
+def _report(result: Any) -> dict[str, Any]:
+    import sslyze
+
+    tool = f"sslyze {sslyze.__version__.__version__}"
+    if result.scan_result is None:
+        trace = result.connectivity_error_trace
+        return {"outcome": "unknown", "why": _short(trace) or "no connection", "tool": tool}
+    found = result.scan_result
+    newest = result.connectivity_result.highest_tls_version_supported.name
+    modern = newest == "TLS_1_3"
+
+    def told(name: str, tell: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        attempt = getattr(found, name)
+        if attempt.status != sslyze.ScanCommandAttemptStatusEnum.COMPLETED:
+            reason = attempt.error_reason.value if attempt.error_reason else "not done"
+            why = _short(attempt.error_trace)
+            return _said(
+                "unknown", f"{reason.lower().replace('_', ' ')}{f': {why}' if why else ''}"
+            )
+        return tell(attempt.result)
+
+    def unless_modern(answer: bool) -> dict[str, Any]:
+        """It does not try these where TLS 1.3 is spoken, and says no."""
+        if modern and not answer:
+            return _said("unknown", "sslyze does not try it where TLS 1.3 is offered")
+        return _said(_word(answer))
+
+    return {
+        "outcome": "yes",
+        "why": None,
+        "tool": tool,
+        "heartbleed": told("heartbleed", lambda r: unless_modern(r.is_vulnerable_to_heartbleed)),
+        "ccs_injection": told(
+            "openssl_ccs_injection", lambda r: unless_modern(r.is_vulnerable_to_ccs_injection)
+        ),
+        "robot": told("robot", lambda r: _robot(r.robot_result.value)),
+        "client_renegotiation": told(
+            "session_renegotiation",
+            lambda r: _said(
+                _word(r.is_vulnerable_to_client_renegotiation_dos),
+                None,
+                times=r.client_renegotiations_success_count,
+            ),
+        ),
+        "secure_renegotiation": told(
+            "session_renegotiation", lambda r: _said(_word(r.supports_secure_renegotiation))
+        ),
+        "compression": told("tls_compression", lambda r: _said(_word(r.supports_compression))),
+        "early_data": told("tls_1_3_early_data", lambda r: _said(_word(r.supports_early_data))),
+        "session_id_resumption": told(
+            "session_resumption", lambda r: _resumed(r.session_id_resumption_result.value)
+        ),
+        "ticket_resumption": told(
+            "session_resumption", lambda r: _resumed(r.tls_ticket_resumption_result.value)
+        ),
+        "extended_master_secret": told(
+            "tls_extended_master_secret", lambda r: _said(_word(r.supports_ems_extension))
+        ),
+        "fallback_scsv": told(
+            "tls_fallback_scsv", lambda r: _said(_word(r.supports_fallback_scsv))
+        ),
+        "strict_transport_security": told("http_headers", _hsts),
+        "curves": told("elliptic_curves", _curves),
+        "certificates": told("certificate_info", _deployments),
+        "versions": {label: told(name, _suites) for label, name in _VERSIONS.items()},
+    }
+
+
+def _word(answer: bool) -> str:
+    return "yes" if answer else "no"
+
+
+def _robot(result: str) -> dict[str, Any]:
+    said = result.lower().replace("_", " ")
+    if result.startswith("VULNERABLE"):
+        return _said("yes", said)
+    if result.startswith("NOT_VULNERABLE"):
+        return _said("no", said)
+    return _said("unknown", said)
+
+
+def _resumed(result: str) -> dict[str, Any]:
+    known = {"FULLY_SUPPORTED": "yes", "PARTIALLY_SUPPORTED": "yes", "NOT_SUPPORTED": "no"}
+    answer = known.get(result, "not_applicable")
+    return _said(answer, None if answer == "no" else result.lower().replace("_", " "))
+
+
+def _hsts(result: Any) -> dict[str, Any]:
+    if result.http_error_trace:
+        return _said("unknown", _short(result.http_error_trace))
+    header = result.strict_transport_security_header
+    return _said("yes", f"max-age {header.max_age}") if header else _said("no")
+
+
+def _curves(result: Any) -> dict[str, Any]:
+    def names(curves: Any) -> list[str]:
+        return sorted(_CURVES.get(curve.name, curve.name) for curve in curves or ())
+
+    return _said(
+        _word(result.supports_ecdh_key_exchange),
+        accepted=names(result.supported_curves),
+        rejected=names(result.rejected_curves),
+    )
+
+
+def _deployments(result: Any) -> dict[str, Any]:
+    """Fingerprints and whom it found to trust them; everything else is in `certificates`."""
+    import hashlib
+
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    found = []
+    for each in result.certificate_deployments:
+        leaf = each.received_certificate_chain[0].public_bytes(Encoding.DER)
+        trusted = {
+            validation.trust_store.name[:40]: validation.was_validation_successful
+            for validation in each.path_validation_results
+        }
+        found.append({"fingerprint": hashlib.sha256(leaf).hexdigest(), "trusted": trusted})
+    found.sort(key=lambda one: str(one["fingerprint"]))
+    return _said("yes" if found else "unknown", deployments=found)
+
+
+def _suites(result: Any) -> dict[str, Any]:
+    accepted = [each.cipher_suite.name for each in result.accepted_cipher_suites]
+    refused, silent = list[str](), list[str]()
+    for each in result.rejected_cipher_suites:
+        # It calls a suite rejected where the server was silent, too.
+        where = silent if "timed out" in each.error_message.lower() else refused
+        where.append(each.cipher_suite.name)
+    answer = "yes" if accepted else "unknown" if silent else "no"
+    why = f"{len(silent)} of its suites timed out" if silent else None
+    return _said(
+        answer, why, accepted=sorted(accepted), refused=sorted(refused), silent=sorted(silent)
+    )
+
+
+def _short(trace: Any) -> str:
+    """The last line of a traceback, in ASCII."""
+    if trace is None:
+        return ""
+    *_, last = list(trace.format_exception_only()) or [""]
+    return str(last).strip()[:200].encode("ascii", "backslashreplace").decode()
+
+
+def main() -> None:
+    asked = json.loads(sys.stdin.readline())
+    memory, seconds = int(asked["memory"]), int(asked["seconds"]) + 1
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    out = os.fdopen(os.dup(1), "w")  # whatever else is printed goes nowhere
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    _strict()
+    json.dump(_report(_scanned(asked)), out)
+    out.flush()
+    os._exit(0)  # its threads may still wait for a server
+
+
+if __name__ == "__main__":
+    main()

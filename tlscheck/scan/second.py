@@ -1,0 +1,70 @@
+"""The second opinion: asked for when our own is ready, compared, and confirmed where it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tlscheck.core import doubt, opinion
+from tlscheck.core.explore import VersionFacts
+from tlscheck.core.model import Target
+from tlscheck.scan.prober import Prober
+from tlscheck.scan.world import Check
+
+Facts = tuple[VersionFacts, ...]
+
+
+async def second(
+    ask: Check, prober: Prober, target: Target, facts: Facts, server_name: str | None
+) -> tuple[dict[str, Any], Facts, str | None]:
+    """The report's `deep`, and `facts` with what proves to be offered after all, and how that
+    contradicts what we were told, if it does."""
+    if prober.stopped or not prober.answered:
+        why = prober.stopped or "the target has answered nothing"
+        return {"outcome": "unknown", "why": f"not asked: {why}"}, facts, None
+    said = await ask(target)
+    versions = said.pop("versions", None)
+    if not isinstance(versions, dict):
+        return said, facts, None
+    protocols = {fact.version.label: fact.protocol for fact in facts}
+    compared, disputed = opinion.compare(protocols, versions)
+    said["compared"] = compared
+    prober.renew()
+    odd: str | None = None
+    for each, offered in await _confirmed(prober, disputed, server_name):
+        right = "nobody knows" if offered is None else "ours" if offered == each.ours else "theirs"
+        compared[each.version].setdefault("confirmed", {})[each.suite] = right
+        if offered and not each.ours:
+            facts = _with(facts, each)
+            odd = f"{each.version}: {each.suite} is refused and picked"
+    return said, facts, odd
+
+
+async def _confirmed(
+    prober: Prober, disputed: Sequence[opinion.Disagreement], server_name: str | None
+) -> list[tuple[opinion.Disagreement, bool | None]]:
+    """Each disagreement with what one more probe says: whether the suite is offered."""
+    asked = {each: opinion.question(each, server_name) for each in disputed}
+    few = [(each, hello) for each, hello in asked.items() if hello][: opinion.MOST_CONFIRMED]
+    answers = await prober.answers([hello for _, hello in few])
+    told = {
+        each: opinion.settled(hello, answer)
+        for (each, hello), answer in zip(few, answers, strict=True)
+    }
+    return [(each, told.get(each)) for each in disputed]
+
+
+def _with(facts: Facts, each: opinion.Disagreement) -> Facts:
+    """`facts` with a suite that is offered although it was refused before."""
+
+    def mended(fact: VersionFacts) -> VersionFacts:
+        if fact.version.label != each.version:
+            return fact
+        found = fact.protocol
+        protocol = replace(
+            found, offered="yes", why=doubt.UNEQUAL, suites=(*found.suites, each.suite), order=None
+        )
+        return replace(fact, protocol=protocol)
+
+    return tuple(map(mended, facts))
