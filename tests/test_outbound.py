@@ -261,6 +261,33 @@ def test_a_pinned_address_needs_no_name(tmp_path: Path) -> None:
     assert names_asked(done.process) == [] and seen == []  # quick asks no HTTP
 
 
+def test_the_second_opinion_speaks_to_the_target_alone(tmp_path: Path) -> None:
+    """sslyze, in its child, with the same temptations: one port of one address, and no name."""
+    cwd, seen = work(tmp_path), list[bytes]()
+    authority = Authority(tmp_path, "ours")
+    with trapped() as (trap, came):
+        context = authority.context(HOST, more=leading_to(trap))
+        answer = f"HTTP/1.1 302 x\r\nLocation: https://{HOST}:%d/again\r\n\r\n"
+        speakers = Speakers("127.94")
+        address = speakers.add(partial(Site, context, answer.encode(), seen))
+        with speakers.serving() as port:
+            done = watch(
+                "scan", "--endpoint", f"{HOST}:{port}@{address}", "--depth", "deep",
+                "--ca-bundle", str(authority.bundle), cwd=cwd,
+                names={address: [[address]]}, environment=tempting(tmp_path, trap, [HOST]),
+            )  # fmt: skip
+        assert came == []
+    (target,) = report_of(done, cwd)["endpoints"][0]["targets"]
+    assert target["deep"]["outcome"] == "yes", target["deep"]
+    (child, *others) = done.children
+    assert child.connected == {(address, port)} and child.bound == set()
+    assert set(names_asked(child)) == {address} and others == []  # an address is no name
+    assert {p for p in child.written if p != "/dev/null"} == set()
+    assert not (tmp_path / "secrets").exists()
+    assert all(SECRET not in request.decode("latin-1") for request in seen)
+    assert {request.split(b" ")[1] for request in seen} == {b"/"}  # no redirect is followed
+
+
 # --- the lab -----------------------------------------------------------------------------------
 
 

@@ -495,3 +495,39 @@ def test_an_answer_in_clear_is_warned_of_and_silence_is_neither(
 ) -> None:
     found = held("aws-current/port80", endpoint(target(http=http)))
     assert (found.verdict, found.because) == (verdict, because)
+
+
+# --- what no policy is needed for
+
+
+@pytest.mark.parametrize(
+    ("rule", "seen"),
+    [
+        ("weak-dh", {"features": {"dh": {"answer": "yes", "bits": 1024}}}),
+        ("compression", {"features": {"compression": {"answer": "yes"}}}),
+        ("compression", {"deep": {"compression": {"answer": "yes"}}}),
+        ("heartbleed", {"deep": {"heartbleed": {"answer": "yes"}}}),
+        ("ccs-injection", {"deep": {"ccs_injection": {"answer": "yes"}}}),
+        ("robot", {"deep": {"robot": {"answer": "yes"}}}),
+        ("client-renegotiation", {"deep": {"client_renegotiation": {"answer": "yes"}}}),
+    ],
+)
+def test_a_trouble_is_a_warning_of_its_own(rule: str, seen: dict[str, Any]) -> None:
+    [found] = judge([], [endpoint(target(**seen))], as_of=DAY)
+    assert (found.policy, found.rule, found.verdict) == ("tlscheck", rule, "warn")
+    assert found.because and found.saw
+    both = endpoint(target(**seen), target(address="192.0.2.8"))
+    [found] = judge([], [both], as_of=DAY)
+    assert found.because.startswith("192.0.2.7: ")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, 1, True, "yes", [], {}, {"answer": ["yes"]}, {"bits": True},
+     {"answer": "no", "bits": 2048}, {"answer": "unknown"}],
+)  # fmt: skip
+def test_what_is_not_known_is_no_trouble(odd: Any) -> None:
+    names = ("dh", "compression", "heartbleed", "ccs_injection", "robot", "client_renegotiation")
+    held = dict.fromkeys(names, odd)
+    assert judge([], [endpoint(target(features=held, deep=held))], as_of=DAY) == ()
+    assert judge([], [endpoint(target(deep=odd))], as_of=DAY) == ()

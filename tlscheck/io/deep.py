@@ -17,9 +17,11 @@ from typing import Any
 from tlscheck.core.model import Target
 from tlscheck.core.wire import sendable_name
 
+COMMAND = ("-P", "-m", "tlscheck.io.sslyzed")
 MOST_BYTES = 1 << 20  # of an answer
 MOST_MEMORY = 3 << 30  # bytes of address space; threads and arenas take most of it unused
 READ = 5  # seconds of one read
+LAST = 5.0  # seconds to wait for a child that was killed
 # What is not handed on: sslyze needs none of these, and could be led elsewhere by them.
 _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -38,19 +40,22 @@ async def ask(target: Target, *, seconds: float) -> dict[str, Any]:
     and `why` alone. Raises nothing but CancelledError; the child is gone when it returns."""
     try:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "tlscheck.io.sslyzed",
+            sys.executable,
+            *COMMAND,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
             env=_environment(),
             limit=MOST_BYTES,
-        )  # fmt: skip
+        )
     except OSError as fault:
         return _unknown(f"cannot be started, on this side: {fault.strerror or fault}")
     try:
         async with asyncio.timeout(seconds):
             said = await _told(child, target, seconds)
+            if len(said) > MOST_BYTES:
+                return _unknown(f"said more than {MOST_BYTES >> 20} MB")
             status = await child.wait()
     except TimeoutError:
         return _unknown(f"killed after {seconds:g} s")
@@ -96,12 +101,15 @@ async def _end(child: asyncio.subprocess.Process) -> None:
         os.killpg(child.pid, signal.SIGKILL)
     if child.stdin:
         child.stdin.close()
-    await child.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LAST):
+            # What it has said stands between us and its end: asyncio waits for the pipe, too.
+            while child.stdout and await child.stdout.read(1 << 16):
+                pass
+            await child.wait()
 
 
 def _read(said: bytes, status: int) -> dict[str, Any]:
-    if len(said) > MOST_BYTES:
-        return _unknown(f"said more than {MOST_BYTES >> 20} MB")
     try:
         found = json.loads(said)
     except (ValueError, RecursionError):

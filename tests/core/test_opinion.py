@@ -1,0 +1,82 @@
+"""Two opinions are compared where both have one, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tlscheck.core import registry, wire
+from tlscheck.core.explore import Refused, Unknown
+from tlscheck.core.model import Protocol
+from tlscheck.core.opinion import Disagreement, compare, question, settled
+from tlscheck.core.registry import Version
+from tlscheck.core.wire import Alert, Picked, Ssl2Picked
+
+A, B, C = (
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+)  # fmt: skip
+OURS = Protocol("yes", None, (A, B), "server")
+
+
+def theirs(accepted: list[str], refused: list[str], **more: Any) -> dict[str, Any]:
+    return {"answer": "yes", "why": None, "accepted": accepted, "refused": refused, **more}
+
+
+@pytest.mark.parametrize(
+    ("ours", "said", "answer", "disputed"),
+    [
+        (OURS, theirs([A, B], [C]), "agree", []),
+        (OURS, theirs([A], [C]), "agree", []),  # B cannot be offered by theirs
+        (OURS, theirs([A, C], [B]), "disagree", [(B, True), (C, False)]),
+        (OURS, theirs([], [A, B, C]), "disagree", [(A, True), (B, True)]),
+        (Protocol("no", "alert"), theirs([], [A, B]), "agree", []),
+        (Protocol("no", "alert"), theirs([A], [B]), "disagree", [(A, False)]),
+        (Protocol("unknown", "reset"), theirs([A], [B]), "not comparable", []),
+        # Of a list that may not be whole, what it lacks is no disagreement.
+        (Protocol("yes", "reset", (A,)), theirs([A, C], [B]), "agree", []),
+        (Protocol("yes", "reset", (A,)), theirs([C], [A]), "disagree", [(A, True)]),
+        (OURS, theirs([], [], silent=[A]), "not comparable", []),
+        (OURS, {}, "not comparable", []),
+        (OURS, theirs([1], {"x": 2}), "not comparable", []),  # type: ignore[list-item,arg-type]
+    ],
+)  # fmt: skip
+def test_they_agree_disagree_or_cannot_be_compared(
+    ours: Protocol, said: dict[str, Any], answer: str, disputed: list[tuple[str, bool]]
+) -> None:
+    compared, found = compare({"TLSv1.2": ours}, {"TLSv1.2": said})
+    assert compared["TLSv1.2"]["answer"] == answer
+    assert [(each.suite, each.ours) for each in found] == disputed
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], [1]])
+def test_what_is_no_answer_is_not_compared(odd: Any) -> None:
+    compared, found = compare({"TLSv1.2": OURS}, {"TLSv1.2": odd})
+    assert (compared["TLSv1.2"]["answer"], found) == ("not comparable", ())
+
+
+@pytest.mark.parametrize(
+    ("label", "suite"),
+    [("TLSv1.2", A), ("TLSv1.0", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+     ("TLSv1.3", "TLS_AES_128_GCM_SHA256"), ("SSLv3", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+     ("SSLv2", registry.suite_name(registry.suites_of(Version.SSLv2)[0]))],
+)  # fmt: skip
+def test_a_disagreement_is_asked_alone(label: str, suite: str) -> None:
+    hello = question(Disagreement(label, suite, True), "a.example")
+    assert hello and [registry.suite_name(code) for code in hello.suites] == [suite]
+    assert wire.encode(hello, bytes(64))
+    assert question(Disagreement(label, "TLS_OF_NO_ONE", True), None) is None
+
+
+def test_one_answer_settles_it_or_leaves_it_open() -> None:
+    hello = question(Disagreement("TLSv1.2", A, True), None)
+    assert hello
+    code = hello.suites[0]
+    assert settled(hello, Picked(0x0303, code)) is True
+    assert settled(hello, Picked(0x0303, code, ended=Alert(80))) is False
+    assert settled(hello, Picked(0x0302, code)) is False
+    assert settled(hello, Picked(0x0303, code + 1)) is None
+    assert settled(hello, Refused("alert handshake_failure")) is False
+    assert settled(hello, Unknown("time-out")) is None
+    assert settled(hello, Ssl2Picked((1,))) is False

@@ -1,0 +1,237 @@
+"""sslyze as a second opinion: its word is ours, its silence is unknown, and it never stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scan.real import observed
+from tests.scan.test_features import OAKLEY_2, s_server
+from tests.servers import nginx, openssl
+from tests.servers.profile import Server
+from tlscheck.core import conduct
+from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
+from tlscheck.io import deep
+from tlscheck.scan import World
+
+SECONDS = 60.0
+
+
+def asked(address: str, port: int, seconds: float = SECONDS) -> dict[str, Any]:
+    target = Target(Endpoint("e", "sts", "aws", "r", "standard", "localhost", port), address)
+    return asyncio.run(deep.ask(target, seconds=seconds))
+
+
+def seen(server: Server) -> TargetReport:
+    def more(world: World) -> None:
+        world.deep = partial(deep.ask, seconds=SECONDS)
+
+    return observed(server.address, server.port, "localhost", more=more)
+
+
+def troubles(target: TargetReport) -> list[str]:
+    report = EndpointReport("e", "sts", "aws", "r", "standard", "h", 1, False, (target,))
+    return [finding.rule for finding in conduct.findings(report)]
+
+
+@pytest.mark.parametrize("start", [nginx.dual, nginx.only_1_3, openssl.client_order])
+def test_a_healthy_server_raises_nothing_and_both_agree(start: Any, tmp_path: Path) -> None:
+    with start(tmp_path) as server:
+        target = seen(server)
+    assert target.deep and target.deep["outcome"] == "yes", target.deep
+    assert {said["answer"] for said in target.deep["compared"].values()} == {"agree"}
+    assert troubles(target) == []
+    for name in ("heartbleed", "ccs_injection", "robot", "client_renegotiation", "compression"):
+        assert target.deep[name]["answer"] in ("no", "unknown"), target.deep[name]
+    leaves = {c["fingerprint"] for c in target.certificates if c["position"] == 0}
+    theirs = {d["fingerprint"] for d in target.deep["certificates"]["deployments"]}
+    assert theirs <= leaves and theirs
+
+
+def test_what_cannot_be_vulnerable_is_no_and_what_was_not_tried_is_unknown(tmp_path: Path) -> None:
+    with openssl.client_order(tmp_path) as server:
+        found = asked(server.address, server.port)
+    assert found["heartbleed"]["answer"] == found["ccs_injection"]["answer"] == "no"
+    assert found["robot"]["answer"] == "no" and found["extended_master_secret"]["answer"] == "yes"
+    with nginx.only_1_3(tmp_path / "modern") as server:
+        found = asked(server.address, server.port)
+    assert "does not try it" in found["heartbleed"]["why"]
+    assert found["heartbleed"]["answer"] == "unknown"
+
+
+def test_renegotiation_at_a_clients_will_is_found(tmp_path: Path) -> None:
+    flags = ("-tls1_2", "-client_renegotiation", "-legacy_renegotiation")
+    with s_server(tmp_path, *flags) as server:
+        target = seen(server)
+    assert target.deep and target.deep["client_renegotiation"]["answer"] == "yes", target.deep
+    assert troubles(target) == ["client-renegotiation"]
+
+
+def test_a_weak_dh_group_is_found(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.asymmetric import dh
+    from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
+
+    file = tmp_path / "dh.pem"
+    parameters = dh.DHParameterNumbers(OAKLEY_2, 2).parameters()
+    file.write_bytes(parameters.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
+    with s_server(
+        tmp_path, "-dhparam", file, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA256:@SECLEVEL=0"
+    ) as server:
+        target = seen(server)
+    assert troubles(target) == ["weak-dh"]
+    assert target.deep and target.deep["compared"]["TLSv1.2"]["answer"] != "disagree"
+
+
+# --- the child never stays ---------------------------------------------------------------------
+
+
+@contextmanager
+def accepting(answer: bytes | None) -> Iterator[int]:
+    """A server that accepts, and then says nothing, or `answer` again and again."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        listener.settimeout(0.05)
+        over, held = threading.Event(), list[socket.socket]()
+
+        def serve() -> None:
+            while not over.is_set():
+                try:
+                    connection, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                held.append(connection)
+                if answer:
+                    try:
+                        connection.sendall(answer * 200)
+                    except OSError:
+                        continue
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+            for connection in held:
+                connection.close()
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.subprocess.Process]:
+    """All children that were started."""
+    made: list[asyncio.subprocess.Process] = []
+    create = asyncio.create_subprocess_exec
+
+    async def noted(*words: Any, **more: Any) -> asyncio.subprocess.Process:
+        made.append(await create(*words, **more))
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    return made
+
+
+def gone(child: asyncio.subprocess.Process) -> bool:
+    if child.returncode is None:
+        return False
+    try:
+        os.kill(child.pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("answer", [None, b"\x16\x03\x03\x00\x02\x02", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_holds_it_up_does_not_hold_us_up(
+    answer: bytes | None, children: list[asyncio.subprocess.Process]
+) -> None:
+    with accepting(answer) as port:
+        begun = time.monotonic()
+        found = asked("127.0.0.1", port, seconds=3.0)
+    assert time.monotonic() - begun < 6 and found["outcome"] == "unknown" and found["why"]
+    (child,) = children
+    assert gone(child)
+
+
+def test_a_port_that_is_closed_is_told(children: list[asyncio.subprocess.Process]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    found = asked("127.0.0.1", port)
+    assert found["outcome"] == "unknown" and "Connection" in found["why"]
+
+
+def _alive(group: int) -> bool:
+    """Whether a process of this group runs; one that nobody has waited for yet does not."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgrp) == group and state != "Z":
+            return True
+    return False
+
+
+CHILDREN = {
+    "no JSON": ("print('x' * 100)", "ended without an answer (status 0)"),
+    "other JSON": ("print('[1]')", "ended without an answer (status 0)"),
+    "a lie": ("print('{\"outcome\": \"maybe\"}')", "ended without an answer (status 0)"),
+    "deep JSON": ("print('[' * 100000)", "ended without an answer (status 0)"),
+    "a failure": ("raise SystemExit(3)", "ended without an answer (status 3)"),
+    "a signal": ("import os; os.kill(os.getpid(), 11)", "ended by signal 11"),
+    "too much": ("import sys\nwhile True: sys.stdout.write('x' * 65536)", "said more than 1 MB"),
+    "a hang": ("import time; time.sleep(99)", "killed after 1 s"),
+    "deaf": ("import signal, time\nfor s in range(1, 30):\n  try: signal.signal(s, 1)\n"
+             "  except OSError: pass\ntime.sleep(99)", "killed after 1 s"),
+    "a fork": ("import os, time\nif os.fork() == 0: time.sleep(99)\ntime.sleep(99)",
+               "killed after 1 s"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_whatever_the_child_does_is_an_answer_with_a_reason(
+    kind: str, monkeypatch: pytest.MonkeyPatch, children: list[asyncio.subprocess.Process]
+) -> None:
+    code, why = CHILDREN[kind]
+    monkeypatch.setattr(deep, "COMMAND", ("-c", code))
+    found = asked("127.0.0.1", 1, seconds=1.0)
+    assert found == {"outcome": "unknown", "why": why, "tool": "sslyze"}
+    (child,) = children
+    assert gone(child)
+    assert not _alive(child.pid)  # nor anything that it had started
+
+
+def test_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deep, "MOST_MEMORY", 64 << 20)
+    found = asked("127.0.0.1", 1)
+    assert found["outcome"] == "unknown" and found["why"].startswith("ended")
+
+
+def test_cancelled_it_takes_the_child_along(children: list[asyncio.subprocess.Process]) -> None:
+    async def run(port: int) -> None:
+        target = Target(Endpoint("e", "sts", "aws", "r", "standard", "h", port), "127.0.0.1")
+        task = asyncio.ensure_future(deep.ask(target, seconds=60))
+        while not children:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait((task,))
+        assert task.cancelled()
+
+    with accepting(None) as port:
+        asyncio.run(run(port))
+    assert gone(children[0])
+
+
+def test_nothing_secret_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "https_proxy", "ALL_PROXY", "SSLKEYLOGFILE"):
+        monkeypatch.setenv(name, "hunter2")
+    assert "hunter2" not in deep._environment().values()
