@@ -74,7 +74,7 @@ def _bare(address: str) -> dict[str, Any]:
     return {
         "address": address, "reachable": "unknown", "why": "w", "connections": 1,
         "protocols": {"TLSv1.2": protocol}, "certificates": [], "https": {}, "http": {},
-        "features": {}, "deep": None,
+        "features": {"notes": ["TLSv1.2: a note"]}, "deep": None,
     }  # fmt: skip
 
 

@@ -226,10 +226,10 @@ FAULTS = [
     ("notify_timeout = 3", 1, 'unknown key "notify_timeout"'),
     ('nightly = "x"', 1, "nightly must be a table; write [nightly]"),
     ('"hunter2 or so" = 1', 1, "unknown key (not repeated)"),
-    ('depth = "hunter2"', 1, "depth must be quick or standard"),
+    ('depth = "hunter2"', 1, "depth must be quick, standard or deep"),
     ('depth = "quik"', 1, "did you mean quick?"),
-    ("depth = 3", 1, "depth must be quick or standard"),
-    ("depth = ['quick']", 1, "depth must be quick or standard"),
+    ("depth = 3", 1, "depth must be quick, standard or deep"),
+    ("depth = ['quick']", 1, "depth must be quick, standard or deep"),
     ("deadline = '60'", 1, "deadline must be a number of seconds from 1 to 3600, without quotes"),
     ("deadline = 0", 1, "deadline must be from 1 to 3600 seconds"),
     ("deadline = nan", 1, "deadline must be from 1 to 3600 seconds"),
@@ -298,8 +298,8 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "text", "said"),
     [
-        ("TLSCHECK_DEPTH", "hunter2", "must be quick or standard"),
-        ("TLSCHECK_DEPTH", "", "must be quick or standard"),
+        ("TLSCHECK_DEPTH", "hunter2", "must be quick, standard or deep"),
+        ("TLSCHECK_DEPTH", "", "must be quick, standard or deep"),
         ("TLSCHECK_DEADLINE", "soon", "must be a number of seconds"),
         ("TLSCHECK_DEADLINE", "1e9", "must be a number of seconds"),
         ("TLSCHECK_DEADLINE", "9999", "must be from 1 to 3600 seconds"),
@@ -334,7 +334,7 @@ def test_two_ways_of_one_secret_are_refused_in_the_environment_too(tmp_path: Pat
 
 
 def test_an_option_is_checked_too() -> None:
-    assert refusal(flags={"depth": "x"}).startswith("--depth: must be quick or standard")
+    assert refusal(flags={"depth": "x"}).startswith("--depth: must be quick, standard or deep")
     assert "a command line; give --ping-file" in refusal(flags={"ping": SECRET})
 
 

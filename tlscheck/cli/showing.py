@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tlscheck.cli.output import fail
+from tlscheck.io.secret import secret_in
 
 if TYPE_CHECKING:
     from tlscheck.core.model import EndpointReport, Report
@@ -53,6 +54,8 @@ def _chosen(report: Report, wanted: str, where: str) -> list[EndpointReport]:
     if not found:
         import difflib
 
+        if kind := secret_in(wanted):
+            fail(f"--endpoint holds {kind}; give an id or a host and nothing secret")
         known = [name for e in report.endpoints for name in (e.id, e.host)]
         near = difflib.get_close_matches(wanted[:300], known, 1)
         hint = f"; did you mean {near[0]}?" if near else ""

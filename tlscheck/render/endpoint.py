@@ -283,14 +283,14 @@ def _deep(page: _Page, deep: Mapping[str, Any]) -> None:
     page.line("Second opinion, of sslyze", indent=2)
     for name, said in deep.items():
         if isinstance(said, dict) and "answer" in said:
-            page.field(name.replace("_", " "), _answered(said), indent=4, room=24)
+            page.field(name.replace("_", " "), _answered(said), indent=4, room=27)
         elif isinstance(said, dict):
             for inner, each in said.items():
                 label = f"{name} {inner}".replace("_", " ")
                 page.field(label, _answered(each) if isinstance(each, dict) and "answer" in each
-                           else each, indent=4, room=24)  # fmt: skip
+                           else each, indent=4, room=27)  # fmt: skip
         elif said not in (None, [], ""):
-            page.field(name.replace("_", " "), _joined(said, "; "), indent=4, room=24)
+            page.field(name.replace("_", " "), _joined(said, "; "), indent=4, room=27)
 
 
 def _findings(page: _Page, findings: Sequence[Finding]) -> None:

@@ -60,5 +60,7 @@ def _getaddrinfo(host, port, *rest, **named):
     ]
 
 
+# uvloop connects without telling anybody: asyncio's own loop is watched in its place.
+sys.modules["uvloop"] = None
 socket.getaddrinfo = _getaddrinfo
 sys.addaudithook(_hook)
