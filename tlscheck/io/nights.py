@@ -13,7 +13,6 @@ from typing import Any
 
 from tlscheck.core.diff import endpoint_facts, verdict_fact
 from tlscheck.core.history import Facts, Night
-from tlscheck.core.seen import certificates
 
 MOST_BYTES = 64 << 20
 
@@ -75,6 +74,16 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
 _SAID = ("protocols", "http", "features", "deep")
 
 
+def _steady(certificates: Any) -> list[Any]:
+    """Certificates without what differs from night to night while nothing changes."""
+    return [
+        {part: value for part, value in each.items() if part not in ("days_left", "staple")}
+        if isinstance(each, dict)
+        else each
+        for each in certificates
+    ]
+
+
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two reports of an endpoint say the same, whatever number of connections it took."""
     if len(one["targets"]) != len(other["targets"]) or one["mixed"] != other["mixed"]:
@@ -84,6 +93,6 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(
         all(a[part] == b[part] for part in _SAID)
         and a["https"].get("outcome") == b["https"].get("outcome")
-        and certificates([a]) == certificates([b])
+        and _steady(a["certificates"]) == _steady(b["certificates"])
         for a, b in zip(one["targets"], other["targets"], strict=True)
     )
