@@ -142,8 +142,6 @@ def scan(
     day = day_of(as_of)
     endpoints = selection.pinned(endpoints_of(found, single, given), pins)
     check_bundle(found)
-    check_nameserver(found)
-    check_sslyze(found)
     if output and resume:
         fail("--resume goes on with a run in the reports directory: leave out -o")
     if use_lab and resume:
@@ -235,28 +233,6 @@ def check_bundle(found: Effective) -> None:
         fail(f"{name}: holds no certificate in PEM form")
     except OSError as fault:
         fail(f"{name}: {fault.strerror or fault}")
-
-
-def check_nameserver(found: Effective) -> None:
-    """Whether the name server that is set, if one is, can be asked at all."""
-    if found.settings.nameserver is None:
-        return
-    from tlscheck.io import dns
-
-    try:
-        dns.resolver(found.settings.nameserver)
-    except dns.NoResolver as fault:
-        fail(str(fault))
-
-
-def check_sslyze(found: Effective) -> None:
-    """Whether sslyze is there, if it is to be asked."""
-    if found.settings.depth != "deep":
-        return
-    from tlscheck.io import deep
-
-    if why := deep.missing():
-        fail(f"{configuring.place(found, 'depth')}{why}")
 
 
 @contextlib.contextmanager

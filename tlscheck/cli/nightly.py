@@ -112,12 +112,10 @@ def _nightly(
         deliver(scheduling.unit(print_unit, found, context.params), None)
         return
     from tlscheck.cli import keeping
-    from tlscheck.cli.app import check_bundle, check_nameserver, check_sslyze, endpoints_of
+    from tlscheck.cli.app import check_bundle, endpoints_of
 
     endpoints = endpoints_of(found, (), given)
     check_bundle(found)
-    check_nameserver(found)
-    check_sslyze(found)
     chosen = configuring.policies(found)
     with contextlib.ExitStack() as stack:
         keeper = stack.enter_context(keeping.locked(settings.reports))

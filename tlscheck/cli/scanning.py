@@ -36,6 +36,7 @@ from tlscheck.scan.world import Check, Read
 
 DNS_SECONDS = 15.0
 MOST_HTTPS = 32  # HTTPS requests at once
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OUR_FILES = 16  # descriptors that are none of the scan's connections
 
 T = TypeVar("T")
@@ -107,8 +108,19 @@ async def _run(job: Job, journal: Journal | None) -> Done:
         caught.append(number)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
+    try:
+        return await _scanned(job, journal, stop, caught)
+    finally:
+        for number in SIGNALS:  # uvloop would keep them to itself
+            loop.remove_signal_handler(number)
+
+
+async def _scanned(
+    job: Job, journal: Journal | None, stop: asyncio.Event, caught: Sequence[int]
+) -> Done:
+    """The scan itself, until `stop`; `caught` is the signal that has set it."""
     started = journal.header.started if journal else stamp(datetime.now(UTC))
     name = journal.header.run if journal else run_id()
     finished = journal.finished if journal else {}

@@ -26,15 +26,6 @@ LAST = 5.0  # seconds to wait for a child that was killed
 _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-def missing() -> str | None:
-    """Why sslyze cannot be asked on this machine, and how to mend that."""
-    from importlib.util import find_spec
-
-    if find_spec("sslyze") is None:
-        return "--depth deep needs sslyze: pip install 'tlscheck[deep]'"
-    return None
-
-
 async def ask(target: Target, *, seconds: float) -> dict[str, Any]:
     """What sslyze says of a target, within `seconds`: the keys of `sslyzed`, or `outcome` (unknown)
     and `why` alone. Raises nothing but CancelledError; the child is gone when it returns."""

@@ -78,10 +78,6 @@ _UNSEEN = "DNS: time-out"
 _TYPES = ("A", "AAAA")
 
 
-class NoResolver(Exception):
-    """What asks a name server is not installed; the text says how to mend that."""
-
-
 def server(text: str) -> tuple[str, int]:
     """`ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT` -> address and port. Raises ValueError."""
     bracketed = re.fullmatch(r"\[([^]%]+)\](?::([0-9]{1,5}))?", text)
@@ -95,12 +91,10 @@ def server(text: str) -> tuple[str, int]:
 
 
 def resolver(nameserver: str) -> Resolver:
-    """A resolver that asks this name server and no other. Raises `NoResolver` and ValueError."""
-    try:
-        from dns import asyncresolver
-        from dns import nameserver as servers
-    except ImportError:
-        raise NoResolver("--nameserver needs dnspython: pip install 'tlscheck[dns]'") from None
+    """A resolver that asks this name server and no other. Raises ValueError."""
+    from dns import asyncresolver
+    from dns import nameserver as servers
+
     made = asyncresolver.Resolver(configure=False)
     made.nameservers = [servers.Do53Nameserver(*server(nameserver))]
     made.search = []
