@@ -36,11 +36,12 @@ def findings(endpoint: EndpointReport) -> Iterator[Finding]:
     for trouble in TROUBLES:
         said = [(t.address, why) for t in endpoint.targets if (why := trouble.look(t))]
         if said:
-            because = _merged(said, named=len(said) < len(endpoint.targets))
+            because = merged(said, named=len(said) < len(endpoint.targets))
             yield Finding(endpoint.id, OWN, trouble.id, "warn", trouble.saw, because)
 
 
-def _merged(said: Sequence[tuple[str, str]], named: bool) -> str:
+def merged(said: Sequence[tuple[str, str]], named: bool = False) -> str:
+    """What was said of addresses, once; with the addresses when they differ or `named` asks."""
     addresses: dict[str, list[str]] = {}
     for address, text in said:
         addresses.setdefault(text, []).append(address)

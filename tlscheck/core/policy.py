@@ -16,6 +16,7 @@ from itertools import product
 from typing import Literal, assert_never, get_args
 
 from tlscheck.core import conduct, registry
+from tlscheck.core.conduct import merged
 from tlscheck.core.model import (
     Endpoint,
     EndpointReport,
@@ -206,7 +207,7 @@ def _over_targets(rule: Rule, endpoint: EndpointReport, look: _Look) -> _Judged:
         return _capped(rule, _Judged("inconclusive", "nothing", "no address to ask"))
     skipped = [(target.address, why) for target in endpoint.targets if (why := _skipped(target))]
     if len(skipped) == len(endpoint.targets):
-        return _capped(rule, _Judged("inconclusive", "nothing", _merged(skipped)))
+        return _capped(rule, _Judged("inconclusive", "nothing", merged(skipped)))
 
     each = [
         (target.address, _capped(rule, look(target)))
@@ -215,24 +216,14 @@ def _over_targets(rule: Rule, endpoint: EndpointReport, look: _Look) -> _Judged:
     ]
     verdict = worst(tuple(it.verdict for _, it in each))
     alike = all(it.verdict == verdict for _, it in each)
-    because = _merged([(at, it.because) for at, it in each if it.verdict == verdict], not alike)
+    because = merged([(at, it.because) for at, it in each if it.verdict == verdict], not alike)
     left_out = "".join(f"; {at} left out: {why}" for at, why in skipped)
-    return _Judged(verdict, _merged([(at, it.saw) for at, it in each]), because + left_out)
+    return _Judged(verdict, merged([(at, it.saw) for at, it in each]), because + left_out)
 
 
 def _skipped(target: TargetReport) -> str:
     why = target.features.get("skipped")
     return why if isinstance(why, str) else ""
-
-
-def _merged(said: Sequence[tuple[str, str]], named: bool = False) -> str:
-    """What was said of addresses, once; with the addresses when they differ or `named` asks."""
-    addresses: dict[str, list[str]] = {}
-    for address, text in said:
-        addresses.setdefault(text, []).append(address)
-    if len(addresses) == 1 and not named:
-        return said[0][1]
-    return "; ".join(f"{', '.join(at)}: {text}" for text, at in addresses.items())
 
 
 def _unreachable(target: TargetReport) -> _Judged | None:
