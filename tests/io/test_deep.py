@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def asked(address: str, port: int, seconds: float = SECONDS) -> dict[str, Any]:
 
 def seen(server: Server) -> TargetReport:
     def more(world: World) -> None:
-        world.deep = partial(deep.ask, seconds=SECONDS)
+        world.deep = deep.ask
 
     return observed(server.address, server.port, "localhost", more=more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tlscheck.core.model import Endpoint, Target, TargetReport
 from tlscheck.core.registry import Version, suite_by_name
 from tlscheck.core.wire import Hello, Reply, Silent
 from tlscheck.scan import Resolved, World, scan
+from tlscheck.scan.second import LEAST, MOST, second
 
 A, B = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_GCM_SHA256"
 C = "TLS_RSA_WITH_AES_256_GCM_SHA384"
@@ -31,7 +33,8 @@ def seen(said: dict[str, Any], serve: Any, took: float = 0.0) -> tuple[TargetRep
         order.append("probe")
         return await serve(hello, read)  # type: ignore[no-any-return]
 
-    async def deep(target: Target) -> dict[str, Any]:
+    async def deep(target: Target, seconds: float) -> dict[str, Any]:
+        assert LEAST <= seconds <= MOST
         order.append("deep")
         await asyncio.sleep(took)
         return {**said}
@@ -118,3 +121,18 @@ def test_a_silent_target_is_not_asked() -> None:
     assert "deep" not in order
     assert target.deep and target.deep["outcome"] == "unknown"
     assert "not asked" in target.deep["why"]
+
+
+@pytest.mark.parametrize(("left", "given"), [(4.0, None), (12.0, 12.0), (60.0, MOST)])
+def test_it_has_no_more_time_than_the_target_has_left(left: float, given: float | None) -> None:
+    asked = list[float]()
+
+    async def ask(target: Target, seconds: float) -> dict[str, Any]:
+        asked.append(seconds)
+        return {"outcome": "unknown", "why": "killed"}
+
+    prober: Any = SimpleNamespace(stopped=None, answered=True, left=left)
+    target = Target(Endpoint("e", "sts", "custom", "-", "standard", "e.example"), "192.0.2.1")
+    said, _, _ = asyncio.run(second(ask, prober, target, (), None))
+    assert asked == ([given] if given else [])
+    assert given or "4 s are left of the target's deadline" in said["why"]

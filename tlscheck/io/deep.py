@@ -26,7 +26,7 @@ LAST = 5.0  # seconds to wait for a child that was killed
 _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
-async def ask(target: Target, *, seconds: float) -> dict[str, Any]:
+async def ask(target: Target, seconds: float) -> dict[str, Any]:
     """What sslyze says of a target, within `seconds`: the keys of `sslyzed`, or `outcome` (unknown)
     and `why` alone. Raises nothing but CancelledError; the child is gone when it returns."""
     try:

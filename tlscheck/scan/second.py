@@ -10,20 +10,24 @@ from tlscheck.core import doubt, opinion
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.model import Target
 from tlscheck.scan.prober import Prober
-from tlscheck.scan.world import Check
+from tlscheck.scan.world import Deep
 
 Facts = tuple[VersionFacts, ...]
+LEAST, MOST = 5.0, 30.0  # seconds that it takes: with less it is not asked, and more it never has
 
 
 async def second(
-    ask: Check, prober: Prober, target: Target, facts: Facts, server_name: str | None
+    ask: Deep, prober: Prober, target: Target, facts: Facts, server_name: str | None
 ) -> tuple[dict[str, Any], Facts, str | None]:
     """The report's `deep`, and `facts` with what proves to be offered after all, and how that
     contradicts what we were told, if it does."""
     if prober.stopped or not prober.answered:
         why = prober.stopped or "the target has answered nothing"
         return {"outcome": "unknown", "why": f"not asked: {why}"}, facts, None
-    said = await ask(target)
+    if prober.left < LEAST:
+        why = f"not asked: {prober.left:.0f} s are left of the target's deadline"
+        return {"outcome": "unknown", "why": why}, facts, None
+    said = await ask(target, min(MOST, prober.left))
     versions = said.pop("versions", None)
     if not isinstance(versions, dict):
         return said, facts, None

@@ -34,6 +34,9 @@ class Resolved:
 Check = Callable[[Target], Awaitable[dict[str, Any]]]
 """One more observation of a target, ready for the report."""
 
+Deep = Callable[[Target, float], Awaitable[dict[str, Any]]]
+"""A second opinion of a target, for which there are so many seconds."""
+
 Read = Callable[[Target, tuple[Chain, ...], dict[str, Any]], tuple[dict[str, Any], ...]]
 """Chains, and what the HTTPS check has said, to the report's `certificates`."""
 
@@ -74,7 +77,7 @@ class World:
     https: Check | None = None
     http: Check | None = None
     certificates: Read | None = None  # without it no features are asked for
-    deep: Check | None = None
+    deep: Deep | None = None
     limits: Limits = field(default_factory=Limits)
     progress: Callable[[int, int, int], None] = lambda done, total, connections: None
     finished: Callable[[EndpointReport], None] = lambda report: None  # not told when interrupted
