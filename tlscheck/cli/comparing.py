@@ -13,7 +13,6 @@ import click
 from tlscheck.cli import configuring
 from tlscheck.cli.output import deliver, fail, warn
 from tlscheck.cli.showing import in_full, rendered
-from tlscheck.core.diff import PRESENT
 from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -174,6 +173,8 @@ def history(
 
 
 def _endpoint_id(text: str, known: Mapping[str, Facts]) -> str:
+    from tlscheck.core.diff import PRESENT
+
     if text in known:
         return text
     hosts = [i for i, facts in known.items() if facts[PRESENT].values[0].partition(":")[0] == text]

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tlscheck.io import dns
 from tlscheck.io.catalog import TIERS
 from tlscheck.io.secret import Secret
 
@@ -228,6 +227,8 @@ def _family(value: Any, base: Base) -> int | None:
 def _nameserver(value: Any, base: Base) -> str | None:
     if value == "":
         return None
+    from tlscheck.io import dns  # it imports asyncio, which only a scan needs
+
     try:
         dns.server(_text(value))
     except ValueError:
