@@ -268,6 +268,8 @@ def test_the_process_ends_cleanly_on(how: signal.Signals | str) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "tlscheck.lab"],
         cwd=HOME, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # A shell that put the tests in the background has them, and what they start, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:  # fmt: skip
         assert child.stdin and child.stdout and child.stderr
         child.stdin.write(json.dumps({"port": 0, "stations": []}).encode() + b"\n")
