@@ -13,10 +13,11 @@ from tests.core.test_doubt import ECDHE, NEW, OLD, RSA, server
 from tests.core.test_explore import USUAL, Profile, expect, profiles
 from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
 from tlscheck.core import foresight, registry
+from tlscheck.core.doubt import FEW
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Reply
+from tlscheck.core.wire import Alert, Hello, Reply
 from tlscheck.scan import Limits
 
 PACES = ("gentle", "normal", "fast")
@@ -174,3 +175,28 @@ def test_those_who_wait_for_the_first_do_not_wait_for_ever() -> None:
         assert clocked.last < 6
     for report in reports[2:]:
         found_exactly(report, MODERN)
+
+
+@pytest.mark.parametrize("refusal", [Alert(40), Alert(70)])
+def test_many_that_refuse_everything_alike_are_told_to(refusal: Alert) -> None:
+    nothing = Profile({}, {}, (), True)
+    reports, _ = scanned_together([Server(nothing, refusal=refusal) for _ in range(12)])
+    for report in reports:
+        (target,) = report.targets
+        assert target.connections >= FEW
+        assert {p.offered for p in target.protocols.values()} == {"no"}
+
+
+def test_a_bug_while_asking_ahead_ends_the_scan_and_leaves_nobody_waiting() -> None:
+    asked = 0
+
+    async def serve(hello: Hello, wait: float) -> Reply:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(ROUND_TRIP)
+        if asked > 10:
+            raise RuntimeError("a bug")
+        return plainly(TWELVE, hello)
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        scanned(serve)

@@ -88,9 +88,8 @@ def briefly(log: Log) -> tuple[Hello, ...]:
             first = ends.get(hello.version)
             if not spoken and (first is None or len(hello.groups) >= len(first.groups)):
                 ends[hello.version] = hello
-    below = [v for v in ends if v not in picked and v < max(picked, default=v)]
-    asked = [ends[v] for v in sorted(ends, reverse=True) if v in picked or v > min(picked)]
-    asked += [ends[max(below)]] if below else []
+    older = sorted((v for v in ends if v < min(picked, default=v)), reverse=True)
+    asked = [ends[v] for v in sorted(ends, reverse=True) if v not in older[1:]]
     left = FEW - len(log)
     return tuple(asked[n % len(asked)] for n in range(left)) if asked else ()
 

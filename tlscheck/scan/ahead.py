@@ -82,7 +82,12 @@ class Ahead:
     async def _go(self) -> None:
         while self._left:
             batch = self._batch()
-            replies = await asyncio.gather(*(self._ask(step.hello) for step in batch))
+            try:
+                replies = await asyncio.gather(*(self._ask(step.hello) for step in batch))
+            except BaseException:  # whoever waits for a reply is to ask, or to end, as well
+                self._left.extendleft(batch)
+                self._drop(None)
+                raise
             for step, reply in zip(batch, replies, strict=True):
                 step.tell(reply)
             strayed = set[Version]()
