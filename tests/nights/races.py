@@ -11,6 +11,8 @@ from pathlib import Path
 from .kills import NAMES, Nights
 from .town import STEADY, town
 
+LONGEST = 20.0  # seconds that a loser may take
+
 
 def races(place: Path, times: int, seed: int) -> str:
     """Hold so many races to what is promised; the figures."""
@@ -29,6 +31,7 @@ def races(place: Path, times: int, seed: int) -> str:
                 time.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
                 racers.append(nights.start())
                 while all(racer.poll() is None for racer in racers):
+                    assert time.monotonic() - started < LONGEST, "neither has given way"
                     time.sleep(0.002)
                 slowest = max(slowest, time.monotonic() - started)
             out, err = zip(*(racer.communicate() for racer in racers), strict=True)

@@ -1,8 +1,6 @@
 """A certificate as plain data for the report: names, dates and numbers, from bytes that may lie.
 
-`cryptography` reads a certificate whole or not at all, and all its extensions or none. So a small
-walk over the DER cuts it into parts first (X.690), and each part is then read by cryptography
-inside a blank certificate of its own: one bad field costs that field alone. What cannot be read is
+Each field is read on its own (`der`): one bad field costs that field alone. What cannot be read is
 absent and has its reason in `problems`; nothing that a certificate points at is ever fetched, and
 no signature, name or date is trusted or judged here.
 """
@@ -11,14 +9,33 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from tlscheck.io.der import (
+    ALTERNATIVE_NAMES,
+    INTEGER,
+    MOST_PART,
+    OCTETS,
+    OID,
+    SEQUENCE,
+    SET,
+    Parts,
+    Unreadable,
+    alone,
+    count,
+    dotted,
+    encoded,
+    extension_value,
+    first,
+    general_name,
+    inside,
+    items,
+    translated,
+)
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -27,10 +44,8 @@ if TYPE_CHECKING:
 MOST_BYTES = 512 << 10
 MOST_NAMES = 100  # subject alternative names, extended key usages
 MOST_ATTRIBUTES = 64  # of one subject or issuer
-MOST_EXTENSIONS = 100
 MOST_CHAIN = 16  # certificates that are read
 MOST_TEXT = 512
-MOST_PART = 16 << 10  # bytes of an attribute, a name or an extension (but for names) that is read
 MOST_SERIAL = 64  # bytes; RFC 5280, section 4.1.2.2 allows 20
 
 
@@ -66,16 +81,16 @@ def read(der: bytes) -> dict[str, Any]:
     problems: dict[str, str] = {}
     if len(der) > MOST_BYTES:
         return {**found, "problems": {"certificate": f"larger than {MOST_BYTES} bytes"}}
-    parts = _Parts.of(der)
+    parts = Parts.of(der)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of cryptography, about each oddity: they are not for us
         if fault := parts.fault or _whole_fault(der):
             problems["certificate"] = fault
         for name, reader in _FIELDS.items():
             try:
-                with _translated():
+                with translated():
                     found[name] = reader(parts, partial(problems.setdefault, name))
-            except _Unreadable as fault:
+            except Unreadable as fault:
                 problems[name] = str(fault)
     for name in ("issuer", "subject"):
         if name not in found and name in parts.fields:
@@ -130,9 +145,9 @@ def _whole_fault(der: bytes) -> str | None:
     from cryptography import x509
 
     try:
-        with _translated():
+        with translated():
             x509.load_der_x509_certificate(der)
-    except _Unreadable as fault:
+    except Unreadable as fault:
         return str(fault)
     return None
 
@@ -141,7 +156,7 @@ _Names = tuple[bytes | None, bytes | None]  # subject and issuer, DER
 
 
 def _names_of(der: bytes) -> _Names:
-    fields = _Parts.of(der[:MOST_BYTES]).fields
+    fields = Parts.of(der[:MOST_BYTES]).fields
     return fields.get("subject"), fields.get("issuer")
 
 
@@ -163,301 +178,26 @@ def _path(names: Sequence[_Names]) -> list[int]:
     return path
 
 
-# --- the walk over the DER -------------------------------------------------------------------
-
-
-class _Unreadable(Exception):
-    """A part is not as its definition says; the text says what is wrong, in a few words."""
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Whatever cryptography raises, as `_Unreadable`: it has no base class for that."""
-    try:
-        yield
-    except _Unreadable:
-        raise
-    except BaseException as fault:
-        # A panic of its Rust code is no Exception, and its class has no importable name.
-        if not isinstance(fault, Exception) and type(fault).__name__ != "PanicException":
-            raise
-        raise _Unreadable(_words(fault)) from None
-
-
-def _words(fault: BaseException) -> str:
-    """A short reason, in ASCII whatever bytes the fault quotes."""
-    if kind := re.search(r"kind: (\w+)", str(fault)):
-        return f"malformed ({kind[1]})"
-    text = str(fault).partition("\n")[0][:100] or "cannot be read"
-    return f"{type(fault).__name__}: {text}".encode("ascii", "backslashreplace").decode()
-
-
-_INTEGER, _OCTETS, _OID, _SEQUENCE, _SET = 0x02, 0x04, 0x06, 0x30, 0x31
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One tag, length and value (X.690, section 8.1); `whole` has all three."""
-
-    tag: int
-    whole: bytes
-    body: bytes
-
-
-def _head(data: bytes, at: int) -> tuple[int, int, int]:
-    """Tag, and where the value starts and ends (perhaps past `data`), of what is at `at`.
-
-    Lengths that are longer than they need be are let through: it is cryptography that minds.
-    """
-    if at + 2 > len(data):
-        raise _Unreadable("cut short")
-    tag, size, start = data[at], data[at + 1], at + 2
-    if tag & 0x1F == 0x1F:
-        raise _Unreadable("has a tag of several bytes")
-    if size == 0x80 or size > 0x84:
-        raise _Unreadable("has no definite length")
-    if size > 0x80:
-        start += size - 0x80
-        if start > len(data):
-            raise _Unreadable("cut short")
-        size = int.from_bytes(data[at + 2 : start], "big")
-    return tag, start, start + size
-
-
-def _items(data: bytes, at: int = 0) -> Iterator[_Item]:
-    """What stands one after another from `at` on; raises `_Unreadable` at what is broken."""
-    while at < len(data):
-        tag, start, end = _head(data, at)
-        if end > len(data):
-            raise _Unreadable("runs past the end")
-        yield _Item(tag, data[at:end], data[start:end])
-        at = end
-
-
-def _count(data: bytes, at: int) -> int:
-    """How many items there are from `at` on, up to the first that is broken."""
-    size, count = len(data), 0
-    while at < size:
-        if at + 1 < size and data[at + 1] < 0x80 and data[at] & 0x1F != 0x1F:
-            at += 2 + data[at + 1]  # most are short, and there may be 200,000
-        else:
-            try:
-                _, _, at = _head(data, at)
-            except _Unreadable:
-                break
-        count += at <= size
-    return count
-
-
-def _inside(data: bytes, *tags: int) -> bytes:
-    """The value of the only item in `data`, of the only item in that, and so on."""
-    for tag in tags:
-        items = list(islice(_items(data), 2))
-        if len(items) != 1 or items[0].tag != tag:
-            raise _Unreadable("malformed (structure)")
-        data = items[0].body
-    return data
-
-
-def _first(sequence: bytes) -> bytes:
-    """The DER of the first item in a SEQUENCE."""
-    for item in _items(_inside(sequence, _SEQUENCE)):
-        return item.whole
-    raise _Unreadable("malformed (empty)")
-
-
-# RFC 5280, section 4.1: name, tag, and whether it may be left out.
-_TBS = (
-    ("version", 0xA0, True),
-    ("serial", _INTEGER, False),
-    ("inner signature", _SEQUENCE, False),
-    ("issuer", _SEQUENCE, False),
-    ("validity", _SEQUENCE, False),
-    ("subject", _SEQUENCE, False),
-    ("key", _SEQUENCE, False),
-    ("issuer id", 0x81, True),
-    ("subject id", 0x82, True),
-    ("extensions", 0xA3, True),
-)
-
-
-@dataclass(slots=True)
-class _Parts:
-    """A certificate cut into the DER of its fields, as far as it holds together.
-
-    `fault` says where it does not, `ended` whether there is surely no other field.
-    """
-
-    fields: dict[str, bytes] = field(default_factory=dict)
-    extensions: dict[bytes, list[bytes]] = field(default_factory=dict)
-    fault: str | None = None
-    ended: bool = False
-    extension_fault: str | None = None
-
-    @classmethod
-    def of(cls, der: bytes) -> _Parts:
-        parts = cls()
-        try:
-            parts._frame(der)
-        except _Unreadable as fault:
-            parts.fault = str(fault)
-        try:
-            parts._extensions()
-        except _Unreadable as fault:
-            parts.extension_fault = f"list of extensions: {fault}"
-        return parts
-
-    def _frame(self, der: bytes) -> None:
-        outer, at, end = _head(der, 0)
-        inner, at, inner_end = _head(der, at)
-        if (outer, inner) != (_SEQUENCE, _SEQUENCE):
-            raise _Unreadable("not a certificate")
-        # A wrong length of the frame is told, and does not hide the fields in it.
-        for name, tag, optional in _TBS:
-            if at < len(der) and der[at] == tag:
-                at = self._take(der, at, name)
-            elif not optional:
-                raise _Unreadable(f"{name}: not where it should be")
-        self.ended = at == inner_end
-        if not self.ended:
-            raise _Unreadable("its length is not that of its fields")
-        at = self._take(der, at, "signature")
-        tag, _, at = _head(der, at)
-        if tag != 0x03 or at != end:
-            raise _Unreadable("signature: malformed (structure)")
-        if end != len(der):
-            raise _Unreadable(
-                f"{len(der) - end} bytes after its end" if end < len(der) else "cut short"
-            )
-
-    def _take(self, der: bytes, at: int, name: str) -> int:
-        try:
-            _, _, end = _head(der, at)
-        except _Unreadable as fault:
-            raise _Unreadable(f"{name}: {fault}") from None
-        if end > len(der):
-            raise _Unreadable(f"{name}: runs past the end")
-        self.fields[name] = der[at:end]
-        return end
-
-    def _extensions(self) -> None:
-        """RFC 5280, section 4.2: each whole, by the DER of its OID."""
-        if "extensions" not in self.fields:
-            return
-        body = _inside(self.fields["extensions"], 0xA3, _SEQUENCE)
-        for nth, item in enumerate(_items(body)):
-            if nth == MOST_EXTENSIONS:
-                raise _Unreadable(f"more than {MOST_EXTENSIONS}")
-            try:
-                self.extensions.setdefault(_first(item.whole), []).append(item.whole)
-            except _Unreadable as fault:  # it may be any of them, and the rest are still there
-                self.extension_fault = f"extension {nth + 1}: {fault}"
-
-    def get(self, name: str) -> bytes:
-        """The DER of a field. Raises `_Unreadable` where the walk did not get to it."""
-        if name not in self.fields:
-            raise _Unreadable(f"not reached ({self.fault})")
-        return self.fields[name]
-
-    def extension(self, kind: bytes) -> bytes | None:
-        """The DER of one extension, `None` when there is none; raises where that is not known."""
-        found = self.extensions.get(kind, [])
-        if len(found) > 1:
-            raise _Unreadable(f"extension is there {len(found)} times")
-        if found:
-            return found[0]
-        if self.extension_fault:
-            raise _Unreadable(f"not reached ({self.extension_fault})")
-        if not self.ended:
-            raise _Unreadable(f"not reached ({self.fault})")
-        return None
-
-
-# --- the blank certificate -------------------------------------------------------------------
-
-
-def _der(tag: int, *bodies: bytes) -> bytes:
-    body = b"".join(bodies)
-    if len(body) < 0x80:
-        return bytes((tag, len(body))) + body
-    size = len(body).to_bytes((len(body).bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(size))) + size + body
-
-
-_NO_NAME = _der(_SEQUENCE)
-_A_TIME = _der(0x17, b"700101000000Z")
-_AN_ALGORITHM = _der(_SEQUENCE, _der(_OID, b"\x2b\x65\x70"))  # Ed25519: RFC 8410, section 3
-_A_KEY = _der(_SEQUENCE, _AN_ALGORITHM, _der(0x03, bytes(33)))
-
-
-def _alone(
-    *,
-    name: bytes = _NO_NAME,
-    time: bytes = _A_TIME,
-    algorithm: bytes = _AN_ALGORITHM,
-    extension: bytes = b"",
-) -> x509.Certificate:
-    """A certificate that is blank but for the parts given (the name is the subject, the time is
-    not before), as cryptography reads it. Raises what cryptography does."""
-    from cryptography import x509
-
-    tbs = _der(
-        _SEQUENCE,
-        _der(0xA0, b"\x02\x01\x02"),
-        b"\x02\x01\x01",
-        algorithm,
-        _NO_NAME,
-        _der(_SEQUENCE, time, _A_TIME),
-        name,
-        _A_KEY,
-        _der(0xA3, _der(_SEQUENCE, extension)) if extension else b"",
-    )
-    return x509.load_der_x509_certificate(_der(_SEQUENCE, tbs, algorithm, _der(0x03, b"\x00")))
-
-
-def _extension_value(extension: bytes) -> Any:
-    """What cryptography makes of one extension."""
-    if len(extension) > MOST_PART:
-        raise _Unreadable(f"longer than {MOST_PART} bytes")
-    return next(iter(_alone(extension=extension).extensions)).value
-
-
-def _general_name(der: bytes) -> x509.GeneralName:
-    """One GeneralName (RFC 5280, section 4.2.1.6)."""
-    value = _der(_OCTETS, _der(_SEQUENCE, der))
-    (name,) = _extension_value(_der(_SEQUENCE, _ALTERNATIVE_NAMES, value))
-    found: x509.GeneralName = name
-    return found
-
-
-def _dotted(oid: bytes) -> str:
-    """The dotted string of an OID's DER."""
-    if not oid or oid[0] != _OID:
-        raise _Unreadable("malformed (OID)")
-    text: str = _general_name(b"\x88" + oid[1:]).value.dotted_string
-    return text
-
-
 # --- the fields ------------------------------------------------------------------------------
 
 Note = Callable[[str], str]
 """Says that a value is not whole, and why."""
 
 
-def _version(parts: _Parts, note: Note) -> int:
+def _version(parts: Parts, note: Note) -> int:
     parts.get("serial")  # without it nothing tells that a version was left out
     if "version" not in parts.fields:
         return 1
-    number = int.from_bytes(_inside(parts.fields["version"], 0xA0, _INTEGER)[:8], "big") + 1
+    number = int.from_bytes(inside(parts.fields["version"], 0xA0, INTEGER)[:8], "big") + 1
     if number not in (1, 2, 3):
-        raise _Unreadable("malformed (not 1 to 3)")
+        raise Unreadable("malformed (not 1 to 3)")
     return number
 
 
-def _serial(parts: _Parts, note: Note) -> str:
-    body = _inside(parts.get("serial"), _INTEGER)
+def _serial(parts: Parts, note: Note) -> str:
+    body = inside(parts.get("serial"), INTEGER)
     if not body:
-        raise _Unreadable("malformed (empty)")
+        raise Unreadable("malformed (empty)")
     if len(body) > MOST_SERIAL:
         note(f"the first {MOST_SERIAL} of {len(body)} bytes")
         return body[:MOST_SERIAL].hex()
@@ -501,17 +241,17 @@ _SIGNATURES = {
 _OLD_HASHES = {"1.2.840.113549.1.1.2": "md2", "1.2.840.113549.1.1.4": "md5"}
 
 
-def _signature(parts: _Parts, note: Note) -> dict[str, str | None]:
+def _signature(parts: Parts, note: Note) -> dict[str, str | None]:
     inner = parts.get("inner signature")
     if parts.fields.get("signature", inner) != inner:
         note("differs inside and outside")  # RFC 5280, section 4.1.1.2
-    oid = _dotted(_first(inner))
+    oid = dotted(first(inner))
     found: dict[str, str | None] = {"oid": oid, "name": _SIGNATURES.get(oid), "hash": None}
     try:
-        with _translated():
-            algorithm = _alone(algorithm=inner).signature_hash_algorithm
+        with translated():
+            algorithm = alone(algorithm=inner).signature_hash_algorithm
             found["hash"] = algorithm.name if algorithm else None
-    except _Unreadable as fault:
+    except Unreadable as fault:
         found["hash"] = _OLD_HASHES.get(oid)
         if not found["hash"] and found["name"]:
             note(f"hash: {fault}")
@@ -527,10 +267,10 @@ def _attributes(der: bytes, note: Note) -> list[list[bytes]]:
     """The attributes of a Name (RFC 5280, section 4.1.2.4), one by one, by RDN."""
     found: list[list[bytes]] = []
     room = MOST_ATTRIBUTES
-    for rdn in _items(_inside(der, _SEQUENCE)):
-        if rdn.tag != _SET or not rdn.body:
-            raise _Unreadable("malformed (RDN)")
-        few = [item.whole for item in islice(_items(rdn.body), MOST_ATTRIBUTES + 1)]
+    for rdn in items(inside(der, SEQUENCE)):
+        if rdn.tag != SET or not rdn.body:
+            raise Unreadable("malformed (RDN)")
+        few = [item.whole for item in islice(items(rdn.body), MOST_ATTRIBUTES + 1)]
         found.append(few[:room])
         room -= len(few)
         if room < 0:
@@ -541,20 +281,20 @@ def _attributes(der: bytes, note: Note) -> list[list[bytes]]:
 
 def _attribute(der: bytes) -> x509.NameAttribute[Any]:
     if len(der) > MOST_PART:
-        raise _Unreadable(f"longer than {MOST_PART} bytes")
-    with _translated():
-        return next(iter(_alone(name=_der(_SEQUENCE, _der(_SET, der))).subject))
+        raise Unreadable(f"longer than {MOST_PART} bytes")
+    with translated():
+        return next(iter(alone(name=encoded(SEQUENCE, encoded(SET, der))).subject))
 
 
 def _attribute_text(der: bytes) -> str:
     """`CN=a.example`; a value that is no text as RFC 4514, section 2.4 has it: `CN=#05`..."""
     try:
         return _cut(_attribute(der).rfc4514_string())
-    except _Unreadable:
-        pair = list(islice(_items(_inside(der, _SEQUENCE)), 3))
+    except Unreadable:
+        pair = list(islice(items(inside(der, SEQUENCE)), 3))
         if len(pair) != 2:
             raise
-        oid = _dotted(pair[0].whole)
+        oid = dotted(pair[0].whole)
         return _cut(f"{_SHORT.get(oid, oid)}=#{pair[1].whole[:MOST_TEXT].hex()}")
 
 
@@ -564,19 +304,19 @@ _SHORT = {"2.5.4.3": "CN", "2.5.4.7": "L", "2.5.4.8": "ST", "2.5.4.10": "O", "2.
           "0.9.2342.19200300.100.1.1": "UID"}  # fmt: skip
 
 
-def _name(which: str, parts: _Parts, note: Note) -> str:
+def _name(which: str, parts: Parts, note: Note) -> str:
     # The last RDN comes first: RFC 4514, section 2.1.
     rdns = reversed(_attributes(parts.get(which), note))
     return ",".join("+".join(map(_attribute_text, rdn)) for rdn in rdns)
 
 
-def _common_names(parts: _Parts, note: Note) -> list[str]:
+def _common_names(parts: Parts, note: Note) -> list[str]:
     found: list[str] = []
     for der in (der for rdn in _attributes(parts.get("subject"), note) for der in rdn):
         try:
             attribute = _attribute(der)
-        except _Unreadable as fault:
-            if _first(der) == _COMMON_NAME:
+        except Unreadable as fault:
+            if first(der) == _COMMON_NAME:
                 note(f"one is left out: {fault}")
             continue
         if attribute.oid.dotted_string == "2.5.4.3":
@@ -584,12 +324,12 @@ def _common_names(parts: _Parts, note: Note) -> list[str]:
     return found
 
 
-def _time(which: int, parts: _Parts, note: Note) -> str:
+def _time(which: int, parts: Parts, note: Note) -> str:
     """RFC 5280, section 4.1.2.5; as RFC 3339 has it."""
-    both = list(islice(_items(_inside(parts.get("validity"), _SEQUENCE)), which + 1))
+    both = list(islice(items(inside(parts.get("validity"), SEQUENCE)), which + 1))
     if len(both) <= which:
-        raise _Unreadable("malformed (structure)")
-    time = _alone(time=both[which].whole).not_valid_before_utc
+        raise Unreadable("malformed (structure)")
+    time = alone(time=both[which].whole).not_valid_before_utc
     return time.replace(tzinfo=None).isoformat() + "Z"
 
 
@@ -613,23 +353,23 @@ _KEYS = {
 _BITS = {"X25519": 256, "X448": 448, "Ed25519": 256, "Ed448": 456}  # of the public key
 
 
-def _key(parts: _Parts, note: Note) -> dict[str, Any]:
+def _key(parts: Parts, note: Note) -> dict[str, Any]:
     """RFC 5280, section 4.1.2.7. What the key is for is known even where the key is broken."""
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
     der = parts.get("key")
-    algorithm = _first(der)
-    oid = _dotted(_first(algorithm))
+    algorithm = first(der)
+    oid = dotted(first(algorithm))
     found: dict[str, Any] = {"type": _KEYS.get(oid, oid)}
     try:
-        with _translated():
+        with translated():
             key = load_der_public_key(der)
-    except _Unreadable as fault:
+    except Unreadable as fault:
         note(f"size: {fault}")
         if found["type"] == "EC":
-            for curve in islice(_items(_inside(algorithm, _SEQUENCE)), 1, 2):
-                found["curve"] = _dotted(curve.whole)
+            for curve in islice(items(inside(algorithm, SEQUENCE)), 1, 2):
+                found["curve"] = dotted(curve.whole)
         return found
     found["bits"] = getattr(key, "key_size", _BITS.get(found["type"]))
     if isinstance(key, EllipticCurvePublicKey):
@@ -637,47 +377,46 @@ def _key(parts: _Parts, note: Note) -> dict[str, Any]:
     return found
 
 
-def _pin(parts: _Parts, note: Note) -> str:
+def _pin(parts: Parts, note: Note) -> str:
     return base64.b64encode(hashlib.sha256(parts.get("key")).digest()).decode()
 
 
 # --- the extensions --------------------------------------------------------------------------
 
-_COMMON_NAME = _der(_OID, b"\x55\x04\x03")
-_KEY_USAGE = _der(_OID, b"\x55\x1d\x0f")
-_ALTERNATIVE_NAMES = _der(_OID, b"\x55\x1d\x11")
-_BASIC_CONSTRAINTS = _der(_OID, b"\x55\x1d\x13")
-_CRL_POINTS = _der(_OID, b"\x55\x1d\x1f")
-_EXTENDED_KEY_USAGE = _der(_OID, b"\x55\x1d\x25")
-_AUTHORITY_INFORMATION = _der(_OID, bytes.fromhex("2b06010505070101"))
-_TLS_FEATURE = _der(_OID, bytes.fromhex("2b06010505070118"))
-_TIMESTAMPS = _der(_OID, bytes.fromhex("2b06010401d679020402"))
+_COMMON_NAME = encoded(OID, b"\x55\x04\x03")
+_KEY_USAGE = encoded(OID, b"\x55\x1d\x0f")
+_BASIC_CONSTRAINTS = encoded(OID, b"\x55\x1d\x13")
+_CRL_POINTS = encoded(OID, b"\x55\x1d\x1f")
+_EXTENDED_KEY_USAGE = encoded(OID, b"\x55\x1d\x25")
+_AUTHORITY_INFORMATION = encoded(OID, bytes.fromhex("2b06010505070101"))
+_TLS_FEATURE = encoded(OID, bytes.fromhex("2b06010505070118"))
+_TIMESTAMPS = encoded(OID, bytes.fromhex("2b06010401d679020402"))
 
 
 def _content(extension: bytes) -> bytes:
     """The extension's value: what its OCTET STRING holds, without cryptography."""
-    *_, value = islice(_items(_inside(extension, _SEQUENCE)), 3)
-    return _inside(value.whole, _OCTETS)
+    *_, value = islice(items(inside(extension, SEQUENCE)), 3)
+    return inside(value.whole, OCTETS)
 
 
-def _names(parts: _Parts, note: Note) -> dict[str, Any]:
+def _names(parts: Parts, note: Note) -> dict[str, Any]:
     found: dict[str, Any] = {"dns": [], "ip": [], "others": [], "more": 0}
-    extension = parts.extension(_ALTERNATIVE_NAMES)
+    extension = parts.extension(ALTERNATIVE_NAMES)
     if extension is None:
         return found
-    body, at = _inside(_content(extension), _SEQUENCE), 0
+    body, at = inside(_content(extension), SEQUENCE), 0
     try:
-        for item in islice(_items(body), MOST_NAMES):
+        for item in islice(items(body), MOST_NAMES):
             at += len(item.whole)
             try:
-                with _translated():
-                    _sort(_general_name(item.whole), found)
-            except _Unreadable as fault:
+                with translated():
+                    _sort(general_name(item.whole), found)
+            except Unreadable as fault:
                 found["more"] += 1
                 note(f"one is left out: {fault}")
-    except _Unreadable as fault:
+    except Unreadable as fault:
         note(f"the list breaks off: {fault}")
-    found["more"] += _count(body, at)
+    found["more"] += count(body, at)
     return found
 
 
@@ -703,17 +442,17 @@ def _sort(name: x509.GeneralName, found: dict[str, Any]) -> None:
         case x509.OtherName(type_id=oid):  # its value is anything at all
             kind, text = "other", oid.dotted_string
         case _:
-            raise _Unreadable("of a kind that is not known")
+            raise Unreadable("of a kind that is not known")
     found["others"].append({"kind": kind, "value": _cut(text)})
 
 
-def _basic_constraints(parts: _Parts, note: Note) -> dict[str, Any] | None:
+def _basic_constraints(parts: Parts, note: Note) -> dict[str, Any] | None:
     extension = parts.extension(_BASIC_CONSTRAINTS)
     if extension is None:
         return None
-    value = _extension_value(extension)
+    value = extension_value(extension)
     if (value.path_length or 0) > 0xFFFF:
-        raise _Unreadable("path length is larger than 65535")
+        raise Unreadable("path length is larger than 65535")
     return {"ca": value.ca, "path_length": value.path_length}
 
 
@@ -721,13 +460,13 @@ _USAGES = ("digitalSignature", "contentCommitment", "keyEncipherment", "dataEnci
            "keyAgreement", "keyCertSign", "cRLSign", "encipherOnly", "decipherOnly")  # fmt: skip
 
 
-def _key_usage(parts: _Parts, note: Note) -> list[str] | None:
+def _key_usage(parts: Parts, note: Note) -> list[str] | None:
     extension = parts.extension(_KEY_USAGE)
     if extension is None:
         return None
-    unused, *octets = _inside(_content(extension), 0x03)  # a BIT STRING; bit 0 is the highest
+    unused, *octets = inside(_content(extension), 0x03)  # a BIT STRING; bit 0 is the highest
     if unused > 7 or len(octets) > 2:
-        raise _Unreadable("malformed (bits)")
+        raise Unreadable("malformed (bits)")
     bits = "".join(f"{octet:08b}" for octet in octets)
     return [name for name, bit in zip(_USAGES, bits, strict=False) if bit == "1"]
 
@@ -744,54 +483,54 @@ _PURPOSES = {
 }
 
 
-def _extended_key_usage(parts: _Parts, note: Note) -> list[str] | None:
+def _extended_key_usage(parts: Parts, note: Note) -> list[str] | None:
     extension = parts.extension(_EXTENDED_KEY_USAGE)
     if extension is None:
         return None
-    every = [purpose.dotted_string for purpose in _extension_value(extension)]
+    every = [purpose.dotted_string for purpose in extension_value(extension)]
     if len(every) > MOST_NAMES:
         note(f"the first {MOST_NAMES} of {len(every)}")
     return [_PURPOSES.get(oid, oid) for oid in every[:MOST_NAMES]]
 
 
-def _must_staple(parts: _Parts, note: Note) -> bool:
+def _must_staple(parts: Parts, note: Note) -> bool:
     extension = parts.extension(_TLS_FEATURE)
     if extension is None:
         return False
     if len(extension) > MOST_PART:
-        raise _Unreadable(f"longer than {MOST_PART} bytes")
+        raise Unreadable(f"longer than {MOST_PART} bytes")
     # A SEQUENCE of INTEGER, each an extension of TLS; cryptography knows but two of them.
-    features = list(_items(_inside(_content(extension), _SEQUENCE)))
-    if any(item.tag != _INTEGER for item in features):
-        raise _Unreadable("malformed (structure)")
+    features = list(items(inside(_content(extension), SEQUENCE)))
+    if any(item.tag != INTEGER for item in features):
+        raise Unreadable("malformed (structure)")
     return any(item.body == b"\x05" for item in features)
 
 
-def _scts(parts: _Parts, note: Note) -> int:
+def _scts(parts: Parts, note: Note) -> int:
     extension = parts.extension(_TIMESTAMPS)
-    return 0 if extension is None else len(_extension_value(extension))
+    return 0 if extension is None else len(extension_value(extension))
 
 
 _ACCESS = {"1.3.6.1.5.5.7.48.1": "ocsp", "1.3.6.1.5.5.7.48.2": "ca_issuers"}
 
 
-def _urls(parts: _Parts, note: Note) -> dict[str, int]:
+def _urls(parts: Parts, note: Note) -> dict[str, int]:
     from cryptography import x509
 
     found = {"ocsp": 0, "ca_issuers": 0, "crl": 0}
     if (extension := parts.extension(_AUTHORITY_INFORMATION)) is not None:
-        for access in _extension_value(extension):
+        for access in extension_value(extension):
             kind = _ACCESS.get(access.access_method.dotted_string)
             if kind and isinstance(access.access_location, x509.UniformResourceIdentifier):
                 found[kind] += 1
     if (extension := parts.extension(_CRL_POINTS)) is not None:
-        for point in _extension_value(extension):
+        for point in extension_value(extension):
             names = point.full_name or ()
             found["crl"] += sum(isinstance(n, x509.UniformResourceIdentifier) for n in names)
     return found
 
 
-_FIELDS: dict[str, Callable[[_Parts, Note], Any]] = {
+_FIELDS: dict[str, Callable[[Parts, Note], Any]] = {
     "version": _version,
     "serial": _serial,
     "signature": _signature,
