@@ -3,19 +3,21 @@
 The map, from the ground up; each part imports only what stands above it here.
 
 - `core`: pure. `registry` names code points, `wire` turns a Hello into bytes and bytes into a
-  Reply, `flight` reads a whole first flight, `model` holds the nouns, `explore` the strategies,
-  `features` those for all but versions, `doubt` what one server cannot have said, `policy` the
-  judging, `conduct` what needs no policy, `opinion` the comparing with sslyze, `diff` what changed
-  between two reports (`seen`: of certificates and features), `memory` since the last night,
-  `history` over many.
-- `scan`: drives explorations of many targets under limits (`prober`, `pace`), then asks for
-  features (`looking`) and for a second opinion (`second`).
+  Reply, `flight` reads a whole first flight, `model` holds the nouns, `eliminate` finds what is in
+  a list and `explore` what is in a version, `features` is for all else, `doubt` tells what one
+  server cannot have said, `foresight` what will probably be asked, `policy` judges, `conduct`
+  finds what needs no policy, `opinion` compares with sslyze, `diff` tells what changed between two
+  reports (`seen`: of certificates and features), `memory` since the last night, `history` over
+  many.
+- `scan`: drives explorations of many targets under limits (`prober`, `pace`), asks before it must
+  (`ahead`) what servers alike have taught (`lesson`), then asks for features (`looking`) and for a
+  second opinion (`second`).
 - `io`: one edge each: data files (`catalog`, `policies`, `refresh`) and the configuration
   (`config`, `settings`), all on `datafile`, `places`, `formats` and `secret`; names (`dns`),
   sockets (`tcp`), HTTPS (`https`), port 80 (`http`), sslyze (`deep`, and its child `sslyzed`) and
   words to the outside (`notify`); certificates (`chains`, on `certificates`, `der`, `ocsp`,
-  `signatures` and `trust`); reports on disk (`store`, `nights`, `prune`), what was told of them (`state`), the
-  run in progress (`journal`, `lock`), all on `disk`.
+  `signatures` and `trust`); reports on disk (`store`, `nights`, `prune`), what was told of them
+  (`state`), the run in progress (`journal`, `lock`), all on `disk`.
 - `render`: a report as text, one endpoint of it in full (`endpoint`). `lab`: stand-ins for the
   endpoints on loopback.
 - `cli`: wires them together.

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from tests.core.test_explore import Profile, answer, profiles
 from tlscheck.core import doubt, registry
-from tlscheck.core.explore import VERSIONS, Answer, Refused, Unknown, VersionFacts, explore_version
+from tlscheck.core.eliminate import (
+    Answer,
+    Refused,
+    Unknown,
+)
+from tlscheck.core.explore import (
+    VERSIONS,
+    VersionFacts,
+    explore_version,
+)
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Picked
 

@@ -7,15 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlscheck.core import registry
-from tlscheck.core.explore import (
-    VERSIONS,
+from tlscheck.core.eliminate import (
     Answer,
     Exploration,
     Refused,
     Unknown,
+    together,
+)
+from tlscheck.core.explore import (
+    VERSIONS,
     VersionFacts,
     explore_version,
-    together,
 )
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Picked, Ssl2Picked

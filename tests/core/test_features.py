@@ -11,7 +11,14 @@ import pytest
 from tests.core.test_explore import run
 from tests.servers.faults import asked
 from tlscheck.core import flight, registry, wire
-from tlscheck.core.explore import Answer, Refused, Unknown, VersionFacts
+from tlscheck.core.eliminate import (
+    Answer,
+    Refused,
+    Unknown,
+)
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.features import Looked, look
 from tlscheck.core.flight import Flight
 from tlscheck.core.model import Protocol

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from tests.core.test_explore import answer, profiles, run
 from tests.servers.faults import asked
 from tlscheck.core import registry, wire
-from tlscheck.core.explore import explore_version, knocks, opening
+from tlscheck.core.explore import (
+    explore_version,
+    knocks,
+    opening,
+)
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello
 

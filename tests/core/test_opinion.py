@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from tlscheck.core import registry, wire
-from tlscheck.core.explore import Refused, Unknown
+from tlscheck.core.eliminate import (
+    Refused,
+    Unknown,
+)
 from tlscheck.core.model import Protocol
 from tlscheck.core.opinion import Disagreement, compare, question, settled
 from tlscheck.core.registry import Version

@@ -18,7 +18,8 @@ import jsonschema
 
 from tests.core.test_explore import run
 from tests.scan.virtual import scanned
-from tlscheck.core import explore, registry
+from tlscheck.core import eliminate, explore, registry
+from tlscheck.core.eliminate import Refused, Unknown
 from tlscheck.core.model import EndpointReport, PolicyUse, Protocol, Report, Run, Tool
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import (
@@ -201,12 +202,12 @@ def explored(seed: int) -> list[str]:
     to an end, and what it says was answered."""
     chance = Random(seed)
     version = chance.choice(list(Version))
-    known: dict[Hello, explore.Answer] = {}
-    said: list[tuple[Hello, explore.Answer]] = []
+    known: dict[Hello, eliminate.Answer] = {}
+    said: list[tuple[Hello, eliminate.Answer]] = []
     # Mostly picks, so that it goes on; or mostly refusals.
     weights = chance.choice(((8, 1, 1, 1), (1, 4, 1, 1), (4, 4, 1, 1), (20, 2, 1, 0)))
 
-    def answer(hello: Hello) -> explore.Answer:
+    def answer(hello: Hello) -> eliminate.Answer:
         if hello not in known:
             known[hello] = _any_answer(hello, chance, weights)
         said.append((hello, known[hello]))
@@ -216,7 +217,7 @@ def explored(seed: int) -> list[str]:
     assert isinstance(fact, explore.VersionFacts)
     protocol = fact.protocol
     replies: list[Reply] = [a for _, a in said if isinstance(a, Picked | Ssl2Picked)]
-    refused = any(isinstance(a, explore.Refused) for _, a in said)
+    refused = any(isinstance(a, Refused) for _, a in said)
     broken = [*_unsaid(version, protocol, [*replies, *([Alert(40)] if refused else [])])]
     opened = said[0][1]
     taken = isinstance(opened, Picked) and opened.version == version
@@ -224,8 +225,8 @@ def explored(seed: int) -> list[str]:
     unknown = [
         hello
         for hello, a in said
-        if isinstance(a, explore.Unknown)
-        and set(hello.suites) - set(fact.unusable) - set(explore._LEADERS)
+        if isinstance(a, Unknown)
+        and set(hello.suites) - set(fact.unusable) - set(eliminate.LEADERS)
     ]
     if protocol.offered == "no" and taken and unknown:
         broken.append("no without knowing")
@@ -236,7 +237,7 @@ def explored(seed: int) -> list[str]:
     return [f"{kind}: {fact}" for kind in broken]
 
 
-def _any_answer(hello: Hello, chance: Random, weights: tuple[int, ...]) -> explore.Answer:
+def _any_answer(hello: Hello, chance: Random, weights: tuple[int, ...]) -> eliminate.Answer:
     match chance.choices(("pick", "refuse", "unknown", "other"), weights)[0]:
         case "pick":
             end = Alert(80) if chance.random() < 0.2 else None
@@ -245,12 +246,12 @@ def _any_answer(hello: Hello, chance: Random, weights: tuple[int, ...]) -> explo
             return Picked(int(hello.version), suite, group, ended=end)
         case "refuse":
             plain, old = chance.random() < 0.7, chance.random() < 0.2
-            return explore.Refused("alert handshake_failure", plain, old)
+            return Refused("alert handshake_failure", plain, old)
         case "unknown":
-            return explore.Unknown("read time-out", asked=chance.random() < 0.5)
+            return Unknown("read time-out", asked=chance.random() < 0.5)
         case _:
             reply = any_reply(hello, chance)
-            return reply if isinstance(reply, Picked | Ssl2Picked) else explore.Unknown(str(reply))
+            return reply if isinstance(reply, Picked | Ssl2Picked) else Unknown(str(reply))
 
 
 # --- servers by seed

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from tests.servers.catalogue import ALL
 from tlscheck.core import registry
-from tlscheck.core.explore import opening
+from tlscheck.core.explore import (
+    opening,
+)
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import RANDOM_BYTES, Hello, encode
 

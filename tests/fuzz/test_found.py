@@ -8,7 +8,15 @@ from tests.core.test_explore import run
 from tests.core.test_wire import message, record, server_hello
 from tests.scan.virtual import scanned
 from tlscheck.core import registry
-from tlscheck.core.explore import Answer, Refused, Unknown, VersionFacts, explore_version
+from tlscheck.core.eliminate import (
+    Answer,
+    Refused,
+    Unknown,
+)
+from tlscheck.core.explore import (
+    VersionFacts,
+    explore_version,
+)
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply
 from tlscheck.scan import Limits

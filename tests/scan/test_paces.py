@@ -14,7 +14,9 @@ from tests.core.test_explore import USUAL, Profile, expect, profiles
 from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
 from tlscheck.core import foresight, registry
 from tlscheck.core.doubt import FEW
-from tlscheck.core.explore import VersionFacts
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Alert, Hello, Reply

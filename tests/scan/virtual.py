@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tests.core.test_explore import Profile, answer
-from tlscheck.core.explore import Refused
+from tlscheck.core.eliminate import (
+    Refused,
+)
 from tlscheck.core.model import Endpoint, EndpointReport, Target
 from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked, Unreachable
 from tlscheck.scan import Limits, Resolved, World, scan

@@ -11,7 +11,13 @@ from dataclasses import replace
 from itertools import combinations
 
 from tlscheck.core import registry
-from tlscheck.core.explore import Answer, Refused, VersionFacts
+from tlscheck.core.eliminate import (
+    Answer,
+    Refused,
+)
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Picked, Ssl2Picked

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tlscheck.core import flight, registry, wire
-from tlscheck.core.explore import Answer, Exploration, Refused, Unknown, VersionFacts, together
+from tlscheck.core.eliminate import (
+    Answer,
+    Exploration,
+    Refused,
+    Unknown,
+    together,
+)
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.flight import Flight
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Picked

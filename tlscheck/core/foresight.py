@@ -12,17 +12,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from tlscheck.core import doubt, registry
-from tlscheck.core.explore import (
-    VERSIONS,
+from tlscheck.core.eliminate import (
     Answer,
     Exploration,
     Refused,
     T,
     Unknown,
+    together,
+)
+from tlscheck.core.explore import (
+    VERSIONS,
     explore_version,
     hidden,
     opening,
-    together,
 )
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Alert, Hello, Picked, Reply, Ssl2Picked

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlscheck.core import registry
-from tlscheck.core.explore import Answer, Refused
+from tlscheck.core.eliminate import (
+    Answer,
+    Refused,
+)
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import VERSION_BY_LABEL, Version
 from tlscheck.core.wire import Hello, Picked, Ssl2Picked

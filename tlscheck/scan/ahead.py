@@ -7,7 +7,9 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tlscheck.core.explore import Answer
+from tlscheck.core.eliminate import (
+    Answer,
+)
 from tlscheck.core.foresight import Trail, fits, on_groups, otherwise
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Alert, Hello, Picked, Reply, Ssl2Picked

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tlscheck.core.explore import Answer, Unknown, VersionFacts
+from tlscheck.core.eliminate import (
+    Answer,
+    Unknown,
+)
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.features import Looked, look
 from tlscheck.core.wire import Hello
 from tlscheck.scan.prober import Prober

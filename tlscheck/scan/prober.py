@@ -14,7 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tlscheck.core.explore import Answer, Exploration, Refused, T, Unknown
+from tlscheck.core.eliminate import (
+    Answer,
+    Exploration,
+    Refused,
+    T,
+    Unknown,
+)
 from tlscheck.core.model import Target
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import (

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from tlscheck.core import doubt, opinion
-from tlscheck.core.explore import VersionFacts
+from tlscheck.core.explore import (
+    VersionFacts,
+)
 from tlscheck.core.model import Target
 from tlscheck.scan.prober import Prober
 from tlscheck.scan.world import Deep
