@@ -92,6 +92,37 @@ def test_a_night_killed_while_it_tells_is_told_by_the_next_with_the_same_id(
     assert len(ids) == 2 and len(set(ids)) == 1
 
 
+def test_what_did_not_arrive_while_nothing_was_remembered_is_told_by_the_next_night(
+    servers: Town, tmp_path: Path
+) -> None:
+    with listener([404]) as (url, came):
+        configured(tmp_path, "[notify]", f'webhook = "{url}/hook"')
+        quiet(tmp_path)
+        servers.behave(one=SINCE_1_1)
+        (tmp_path / "reports" / state.NAME).unlink()
+        assert "HTTP status 404" in run(*NIGHT, cwd=tmp_path).stderr
+        assert "TLSv1.1 now offered" in run(*NIGHT, cwd=tmp_path).stdout
+        quiet(tmp_path)
+    assert hooks(came[1:]) == [["TLSv1.1 now offered"]]
+
+
+def test_where_stderr_is_full_the_night_is_done_all_the_same(servers: Town, tmp_path: Path) -> None:
+    quiet(tmp_path)
+    (tmp_path / "reports" / state.NAME).write_text("{")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*TLSCHECK, *NIGHT, "--json"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=full
+        )
+    assert done.returncode == 0 and json.loads(done.stdout)["complete"] is True
+
+
+def test_a_stdout_that_is_closed_is_5(tmp_path: Path) -> None:
+    command = " ".join([*TLSCHECK, "policies", "list", ">&-"])
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 5
+    assert done.stderr == "tlscheck: cannot write to standard output: it is closed\n"
+
+
 def test_a_scan_by_hand_between_two_nights_hides_no_change(servers: Town, tmp_path: Path) -> None:
     quiet(tmp_path)
     servers.behave(one=SINCE_1_1)

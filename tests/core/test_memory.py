@@ -70,6 +70,17 @@ def test_a_change_that_is_half_seen_is_told_once(
     }
 
 
+def test_what_went_behind_a_night_that_saw_a_part_and_something_new_is_told() -> None:
+    def suites(names: list[str], why: str | None) -> dict[str, Any]:
+        at = f"{ONE}protocols/TLSv1__2/"
+        return report(**{at + "suites": names, at + "why": why})
+
+    first, second = nights(suites(["A", "B"], None), suites(["C"], "time-out"), suites(["C"], None))
+    assert [c.says for c in real(first)] == ["TLSv1.2 suites: +C"]
+    assert "TLSv1.2 suites: -A -B" in [c.says for c in real(second)]
+    assert not any("+C" in c.says for c in second)
+
+
 @pytest.mark.parametrize("gap", [1, 5])
 def test_a_verdict_that_broke_behind_inconclusive_nights_is_told(gap: int) -> None:
     blind = report(**{"findings/0/verdict": "inconclusive"})

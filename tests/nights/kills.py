@@ -31,6 +31,7 @@ GOING_ON = re.compile(
 )
 LEFT = re.compile(r"\.lock|\.state\.json|\.journal-[0-9a-f]+\.jsonl|\.tlscheck-[0-9a-f]{16}\.tmp")
 SCHEMA = store.schema()
+LONGEST = 60.0  # seconds that a night may take
 
 
 class Nights:
@@ -147,10 +148,13 @@ def kills(place: Path, times: int, seed: int) -> str:
         nights.whole_night()
         longest = time.monotonic() - began
         try:
-            while points.total() < times:
+            for _ in range(10 * times):  # some end before they can be killed
+                if points.total() == times:
+                    break
                 if chance.random() < 0.5:
                     nights.change(chance.choice(NAMES))
                 _one(nights, chance, longest, points)
+            assert points.total() == times
         except AssertionError as fault:
             fault.add_note(f"seed {seed}, after {dict(points)}")
             raise
@@ -193,7 +197,12 @@ def _one(nights: Nights, chance: random.Random, longest: float, points: Counter[
 
 
 def _until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+    ends = time.monotonic() + LONGEST
     while process.poll() is None:
+        if time.monotonic() > ends:
+            process.kill()
+            raise AssertionError(f"a night took more than {LONGEST:g} s")
+        time.sleep(0.002)
         with contextlib.suppress(FileNotFoundError, ValueError):
             if happened():
                 return

@@ -34,7 +34,7 @@ def races(place: Path, times: int, seed: int) -> str:
                     assert time.monotonic() - started < LONGEST, "neither has given way"
                     time.sleep(0.002)
                 slowest = max(slowest, time.monotonic() - started)
-            out, err = zip(*(racer.communicate() for racer in racers), strict=True)
+            out, err = zip(*(racer.communicate(timeout=LONGEST) for racer in racers), strict=True)
             status = [racer.returncode for racer in racers]
             assert sorted(status) == [0, 4], (status, err)
             loser = status.index(4)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -61,8 +62,11 @@ def year(place: Path, seed: int) -> str:
     child = subprocess.Popen([*TLSCHECK, "history", "--format", "json"], cwd=place,
                              stdout=subprocess.PIPE)  # fmt: skip
     assert child.stdout
+    timer = threading.Timer(10 * MOST_SECONDS, child.kill)
+    timer.start()
     out = child.stdout.read()
     _, status, used = os.wait4(child.pid, 0)
+    timer.cancel()
     child.returncode = os.waitstatus_to_exitcode(status)
     wall, spent = time.monotonic() - began, used.ru_utime + used.ru_stime
     assert child.returncode == 0 and spent < MOST_SECONDS, spent
@@ -101,7 +105,7 @@ def _write(reports: Path, chance: random.Random) -> list[tuple[str, str, str]]:
             planted.append((f"{when:%Y-%m-%dT%H:%M:%SZ}", endpoint["id"], says))
         blind = chance.sample(sorted(set(range(len(rows))) - set(today)), 3) if nth % 5 == 0 else []
         if today or blind or not same:
-            text = json.dumps(_unseen(report, blind), indent=2)
+            text = json.dumps(_unseen(report, blind), separators=(",", ":"))
             same = not blind
         name = f"{when:%Y%m%dT%H%M%SZ}-{nth:08x}.json"
         dated = text.replace("@RUN@", f"{nth:08x}").replace("@WHEN@", f"{when:%Y-%m-%dT%H:%M:%SZ}")

@@ -15,7 +15,7 @@ def main() -> None:
     import click
 
     from tlscheck.cli.app import app
-    from tlscheck.cli.output import BUG, complain
+    from tlscheck.cli.output import BUG, complain, say
 
     try:
         # The name is given: that of the file we were started by is anybody's choice.
@@ -30,6 +30,6 @@ def main() -> None:
         from tlscheck.render.clean import clean
 
         for line in traceback.format_exc().splitlines():
-            print(clean(line), file=sys.stderr)
-        print("tlscheck: this is a bug; please report it with the lines above", file=sys.stderr)
+            say(clean(line))
+        say("tlscheck: this is a bug; please report it with the lines above")
         sys.exit(BUG)

@@ -83,10 +83,12 @@ def diff(
     from tlscheck.render import diff as rendering
 
     reports = configuring.effective(context).settings.reports
-    if old and not new:
+    if old is not None and new is None:
         fail("give both OLD and NEW, or neither for the last two")
     try:
-        pair = [store.find(reports, name) for name in (old, new) if name] or store.kept(reports)
+        pair = [store.find(reports, name) for name in (old, new) if name is not None] or store.kept(
+            reports
+        )
         if len(pair) < 2:
             fail(f"{reports} holds fewer than two reports; give OLD and NEW")
         document = compare(*(store.data(path) for path in pair[-2:]))
@@ -163,6 +165,8 @@ def history(
     if not paths:
         fail(f"{reports} holds no report")
     seen = list(nights.nights(paths, warn))
+    if not seen:
+        fail(f"{reports} holds no report that can be read")
     name = None
     if endpoint:
         known = {i: f for night in seen for i, f in night.endpoints.items()}
@@ -177,8 +181,10 @@ def _endpoint_id(text: str, known: Mapping[str, Facts]) -> str:
 
     if text in known:
         return text
-    hosts = [i for i, facts in known.items() if facts[PRESENT].values[0].partition(":")[0] == text]
-    if len(hosts) != 1:
+    hosts = [i for i, facts in known.items() if facts[PRESENT].values[0].rpartition(":")[0] == text]
+    if len(hosts) > 1:
+        fail(f"{len(hosts)} endpoints have the host {text}; give an id: {', '.join(sorted(hosts))}")
+    if not hosts:
         near = difflib.get_close_matches(text, list(known), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         fail(f"no report has an endpoint with the id or host {text}{hint}")

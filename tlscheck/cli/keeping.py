@@ -61,7 +61,7 @@ class Keeper:
     def keep(self, done: Done) -> tuple[str | None, str | None]:
         """Write the report, and only then let go of the journal; where it is, or why it is not."""
         try:
-            path = store.keep(self.reports, done.report, as_json.render(done.report))
+            path = store.keep(self.reports, done.report, as_json.compact(done.report))
         except store.CannotWrite as fault:
             return None, str(fault)
         if self._journal and self._journal.fault:

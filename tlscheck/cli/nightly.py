@@ -94,6 +94,11 @@ def nightly(
         night.status = end.code if isinstance(end.code, int) else 1
         if isinstance(end, Failed):
             night.problems.append(end.message)
+    except (Exception, KeyboardInterrupt) as end:  # a bug, or Ctrl-C outside the scan
+        night.status = BUG if isinstance(end, Exception) else 130
+        if as_json and not print_unit:
+            deliver(_result(night), None)
+        raise
     if as_json and not print_unit:
         deliver(_result(night), None)
     sys.exit(night.status)
@@ -126,8 +131,13 @@ def _nightly(
             _tidy(settings, night)
             if signal is None:
                 _tell(settings, before, night, aloud=not context.params["as_json"])
-        except (SystemExit, Exception) as end:  # told already, or a bug: the ping says it, too
-            _ping(settings, "fail", f"exit status {getattr(end, 'code', BUG)}", night)
+        except (
+            SystemExit,
+            Exception,
+            KeyboardInterrupt,
+        ) as end:  # the ping says it
+            status = 130 if isinstance(end, KeyboardInterrupt) else getattr(end, "code", BUG)
+            _ping(settings, "fail", f"exit status {status}", night)
             raise
         good = signal is None and night.status != UNWRITABLE
         summary = night.report.summary if night.report else {}
@@ -141,7 +151,7 @@ def _nightly(
 def _remembered(reports: Path, night: Night) -> Memory | None:
     """What is known as of what was told last."""
     from tlscheck.core.memory import remember
-    from tlscheck.io import state
+    from tlscheck.io import disk, state
 
     try:
         if (memory := state.read(reports)) is not None:
@@ -149,7 +159,13 @@ def _remembered(reports: Path, night: Night) -> Memory | None:
     except state.BadState as fault:
         night.problem(f"{fault}; not used: the last complete report stands in")
     good = _last_good(reports, night)
-    return remember(asdict(good[1])) if good else None
+    if good is None:
+        return None
+    memory = remember(asdict(good[1]))
+    # Before the next report takes its place, told or not; the end of the night says if it fails.
+    with contextlib.suppress(disk.CannotWrite):
+        state.write(reports, memory)
+    return memory
 
 
 def _run(
@@ -186,7 +202,11 @@ def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
     """The newest complete report, and the name of its file."""
     from tlscheck.io import store
 
-    for path in reversed(store.kept(reports)):
+    try:
+        paths = store.kept(reports)
+    except store.BadReport as fault:
+        fail(str(fault), UNWRITABLE)
+    for path in reversed(paths):
         try:
             report = store.read(path)
         except store.BadReport as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -58,7 +59,14 @@ def warn(message: str, *, level: str = "warning") -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         said = {"time": now, "level": level, "message": line.removeprefix("tlscheck: ")}
         line = json.dumps(said, ensure_ascii=True)
-    print(line, file=sys.stderr)
+    say(line)
+
+
+def say(line: str) -> None:
+    """A line on stderr; if that is closed or full, what is done goes on all the same."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def deliver(text: str, path: Path | None) -> None:
@@ -69,6 +77,8 @@ def deliver(text: str, path: Path | None) -> None:
     try:
         if path is not None:
             store.write(path, text)
+        elif sys.stdout is None:
+            fail("cannot write to standard output: it is closed", UNWRITABLE)
         else:
             if isinstance(sys.stdout, io.TextIOWrapper):  # a locale may have few letters
                 sys.stdout.reconfigure(errors="backslashreplace")

@@ -72,6 +72,11 @@ def view(report: Mapping[str, Any]) -> dict[Key, Fact]:
     return found
 
 
+def single(topic: str) -> bool:
+    """Whether a topic that was seen has just one value."""
+    return topic == PRESENT or topic.startswith(_VERDICT)
+
+
 def verdict_fact(verdict: str) -> Fact:
     """A verdict as a fact: `inconclusive` is one that was not seen."""
     seen = verdict != "inconclusive"
@@ -155,6 +160,17 @@ def moved(old: Fact | None, new: Fact | None) -> tuple[tuple[str, ...], tuple[st
     came = tuple(v for v in after.values if v not in before.values) if before.whole else ()
     went = tuple(v for v in before.values if v not in after.values) if after.whole else ()
     return came, went
+
+
+def settled(topic: str, old: Fact | None, new: Fact) -> Fact:
+    """The last sight of a topic after `new`: what was unseen in it is as it was seen before."""
+    if old is None or new.whole:
+        return new
+    if not any(moved(old, new)):
+        return old
+    if topic.endswith((" suites", " groups")):  # what came is added; what is not seen did not go
+        return Fact(tuple(sorted({*old.values, *new.values})), True)
+    return new
 
 
 def changes(entries: Sequence[Entry]) -> tuple[Change, ...]:

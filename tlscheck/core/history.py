@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from tlscheck.core.diff import PRESENT, Change, Entry, Fact, changes, moved
+from tlscheck.core.diff import PRESENT, Change, Entry, Fact, changes, moved, settled
 
 Facts = Mapping[str, Fact]
 """The facts of one endpoint, by topic, its verdicts among them."""
@@ -127,7 +127,8 @@ def _step(
         if track.agreed >= confirm:
             entry = Entry(name, topic, track.fact, new)
             confirmed.setdefault(track.next_since, []).append(entry)
-            track.fact, track.since = new, track.next_since
+            track.fact = new and settled(topic, track.fact, new)
+            track.since = track.next_since
             track.next, track.agreed = None, 0
     for since, entries in confirmed.items():
         for change in changes(entries):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tlscheck.core.diff import Document, Fact, Key, Side, between, changes, diff, moved, view
+from tlscheck.core.diff import Document, Fact, Key, Side, between, changes, diff, settled, view
 from tlscheck.core.model import PolicyUse, Tool
 
 
@@ -63,8 +63,7 @@ def remember(report: Mapping[str, Any], before: Memory | None = None) -> Memory:
 
 
 def _sight(key: Key, old: Fact | None, new: Fact) -> Sight:
-    stays = old is not None and not new.whole and not any(moved(old, new))
-    fact = old if old is not None and stays else new
+    fact = settled(key[1], old, new)
     return Sight(*key, fact.values, fact.whole, new.whole)
 
 

@@ -28,7 +28,7 @@ def certificates(targets: Targets) -> Seen:
     """What a renewal leaves as it was (whose, for whom, by whom, trusted by whom), and what it
     brings. Of the issuer the organization counts: authorities change their intermediates."""
     leaves = [c for t in targets for c in t["certificates"] if _is_leaf(c)]
-    whole = all(t["certificates"] for t in targets)
+    whole = bool(targets) and all(t["certificates"] for t in targets)
     return {
         CERTIFICATE: (_sorted(map(_lasting, leaves)), whole),
         RENEWED: (_sorted(map(_renewed, leaves)), whole),

@@ -6,7 +6,6 @@ before is not looked at again. Reports are checked lightly here: `store.read` is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ def nights(paths: Iterable[Path], bad: Callable[[str], None]) -> Iterator[Night]
             report = _read(path)
             verdicts = _verdicts(report)
             night: dict[str, Facts] = {}
-            for endpoint in report["endpoints"]:
+            for endpoint in map(_lasting, report["endpoints"]):
                 name = endpoint["id"]
                 own = tuple(verdicts.get(name, ()))
                 before = said.get(name)
@@ -48,15 +47,17 @@ def nights(paths: Iterable[Path], bad: Callable[[str], None]) -> Iterator[Night]
 
 
 def _read(path: Path) -> dict[str, Any]:
+    from pydantic_core import from_json  # twice as fast as json
+
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise _Bad(f"larger than {MOST_BYTES >> 20} MB")
-        report = json.loads(data)
+        report = from_json(data, allow_inf_nan=False)
     except OSError as fault:
         raise _Bad(fault.strerror or "cannot be read") from fault
-    except (ValueError, RecursionError) as fault:
+    except ValueError as fault:
         raise _Bad("not JSON") from fault
     if not isinstance(report, dict) or report.get("schema") != "tlscheck-report/1":
         raise _Bad("not a report of tlscheck")
@@ -71,17 +72,17 @@ def _verdicts(report: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-_SAID = ("protocols", "http", "features", "deep")
+_SAID = ("protocols", "http", "features", "deep", "certificates")
+_PASSING = ("days_left", "staple")  # of a certificate: other each night while nothing changes
 
 
-def _steady(certificates: Any) -> list[Any]:
-    """Certificates without what differs from night to night while nothing changes."""
-    return [
-        {part: value for part, value in each.items() if part not in ("days_left", "staple")}
-        if isinstance(each, dict)
-        else each
-        for each in certificates
-    ]
+def _lasting(endpoint: dict[str, Any]) -> dict[str, Any]:
+    """`endpoint` without what only passes; no fact rests on it."""
+    for target in endpoint["targets"]:
+        for certificate in target["certificates"]:
+            for part in _PASSING if isinstance(certificate, dict) else ():
+                certificate.pop(part, None)
+    return endpoint
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -93,6 +94,5 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(
         all(a[part] == b[part] for part in _SAID)
         and a["https"].get("outcome") == b["https"].get("outcome")
-        and _steady(a["certificates"]) == _steady(b["certificates"])
         for a, b in zip(one["targets"], other["targets"], strict=True)
     )

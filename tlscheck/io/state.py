@@ -10,6 +10,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
+from tlscheck.core.diff import single
 from tlscheck.core.memory import Memory
 from tlscheck.io import disk
 
@@ -23,7 +24,7 @@ class BadState(Exception):
 
 def read(directory: Path) -> Memory | None:
     """What is remembered; `None` when nothing is. Raises `BadState`."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
     path = directory / NAME
     try:
@@ -38,9 +39,12 @@ def read(directory: Path) -> Memory | None:
     if len(data) > MOST_BYTES:
         raise BadState(f"{path}: larger than {MOST_BYTES >> 20} MB, which no state is")
     try:
-        return TypeAdapter(Memory).validate_json(data, extra="forbid")
-    except ValidationError as fault:
+        memory = TypeAdapter(Memory).validate_json(data, extra="forbid")
+        if any(s.whole and single(s.topic) and len(s.values) != 1 for s in memory.sights):
+            raise ValueError("one value, and no more, where there is just one")
+    except ValueError as fault:  # of pydantic, too
         raise BadState(f"{path}: damaged, or of another version of tlscheck") from fault
+    return memory
 
 
 def write(directory: Path, memory: Memory) -> None:

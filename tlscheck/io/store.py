@@ -7,6 +7,7 @@ import math
 import os
 import re
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def keep(directory: Path, report: Report, text: str) -> Path:
 
 def is_complete(directory: Path, run: str) -> bool:
     """Whether `directory` holds the report of this run, and the run went to its end."""
-    found = [path for path in kept(directory) if path.stem.endswith(f"-{run}")]
     try:
+        found = [path for path in kept(directory) if path.stem.endswith(f"-{run}")]
         return any(read(path).run.complete for path in found)
     except BadReport:
         return False
@@ -109,6 +110,8 @@ def find(directory: Path, what: str) -> Path:
 
     Raises `BadReport` where there is none, or more than one.
     """
+    if not what:
+        raise BadReport("no name of a report: give a file, a run id or a date")
     if os.path.isfile(what) or os.sep in what:
         return Path(what)
     try:
@@ -155,7 +158,7 @@ def read(path: Path) -> Report:
     if found != "tlscheck-report/1":
         raise BadReport(f'{path}: "schema" must be "tlscheck-report/1"; is it a report?')
     try:
-        return TypeAdapter(Report).validate_python(document, extra="forbid")
+        report = TypeAdapter(Report).validate_python(document, extra="forbid")
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -163,6 +166,12 @@ def read(path: Path) -> Report:
         if first["type"] == "unexpected_keyword_argument":
             what = "unknown field; remove it, or read it with the version that wrote it"
         raise BadReport(f"{path}: {place}: {what}") from fault
+    for name in ("started", "finished"):
+        try:
+            datetime.fromisoformat(getattr(report.run, name))
+        except ValueError as fault:
+            raise BadReport(f"{path}: run.{name}: must be a time: 2026-11-24T02:00:00Z") from fault
+    return report
 
 
 def _finite(text: str) -> float:
