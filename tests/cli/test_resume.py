@@ -326,7 +326,7 @@ def test_a_full_disk_is_one_clear_error(pages: int, here: Path) -> None:
     after = {p.name: p.read_bytes() for p in (here / "after").iterdir()}
     kept = {name: data for name, data in after.items() if store._NAME.fullmatch(name)}
     assert not [name for name in after if name.endswith(".tmp")], after.keys()
-    if pages == 20:
+    if pages >= 6:  # a report in one line has room
         assert done.returncode == 0 and done.stderr == "" and len(kept) == 2
         return
     one_clear_line(done.returncode, done.stderr, "No space left on device", here)

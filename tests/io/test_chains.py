@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -20,7 +21,10 @@ from tests.servers import gnutls, jsse, nginx, pyopenssl
 from tests.servers.papers import DAY, HOST, Papers, certificate
 from tests.servers.process import ADDRESS, program, running
 from tests.servers.profile import Profile, Server
-from tlscheck.io import ocsp
+from tlscheck.core.features import Chain
+from tlscheck.core.model import Endpoint, Target
+from tlscheck.io import chains, ocsp, trust
+from tlscheck.io.der import OID, SEQUENCE, SET, encoded
 
 NOW = datetime.now(UTC)
 
@@ -239,3 +243,56 @@ def test_the_clock_is_an_argument(papers: Papers, tmp_path: Path) -> None:
     later = NOW + timedelta(days=1000)
     found = served(papers, tmp_path, papers.leaf(), [papers.middle], at=later)
     assert found["days_left"] in (-911, -912)
+
+
+def _bad(**parts: bytes) -> bytes:
+    """A blank certificate with these parts in it."""
+    blank = {"issuer": encoded(SEQUENCE), "time": encoded(0x17, b"700101000000Z")} | parts
+    algorithm = encoded(SEQUENCE, encoded(OID, b"\x2b\x65\x70"))
+    tbs = encoded(
+        SEQUENCE, b"\xa0\x03\x02\x01\x02", b"\x02\x01\x01", algorithm, blank["issuer"],
+        encoded(SEQUENCE, blank["time"], blank["time"]), encoded(SEQUENCE),
+        encoded(SEQUENCE, algorithm, encoded(0x03, bytes(33))),
+    )  # fmt: skip
+    return encoded(SEQUENCE, tbs, algorithm, encoded(0x03, b"\0"))
+
+
+def _common_name(tag: int, value: bytes) -> bytes:
+    name = encoded(SEQUENCE, encoded(OID, b"\x55\x04\x03"), encoded(tag, value))
+    return encoded(SEQUENCE, encoded(SET, name))
+
+
+HOSTILE = {
+    "a name that is no UTF-8": _bad(issuer=_common_name(0x0C, b"\xff\xfe")),
+    "a name that is a number": _bad(issuer=_common_name(0x02, b"\x01")),
+    "a name that is bits": _bad(issuer=_common_name(0x03, b"\0\x01")),
+    "an empty name in a name": _bad(issuer=encoded(SEQUENCE, encoded(SET))),
+    "the year 0": _bad(time=encoded(0x18, b"00000101000000Z")),
+    "a country of three letters": _bad(
+        issuer=encoded(SEQUENCE, encoded(SET, encoded(SEQUENCE, b"\x06\x03\x55\x04\x06",
+                                                      encoded(0x13, b"USA"))))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_what_cannot_be_read_late_costs_itself_alone(kind: str) -> None:
+    target = Target(Endpoint("e", "sts", "custom", "-", "standard", "e.example"), "127.0.0.1")
+    chain = Chain((HOSTILE[kind],), ("TLSv1.2",))
+    (leaf,) = chains.read(target, [chain], {}, ca_bundle=None, now=NOW)
+    assert leaf["fingerprint"] and leaf["versions"] == ["TLSv1.2"]
+    assert {said["answer"] for said in leaf["trust"].values()} <= {"no", "unknown"}
+
+
+def test_one_bad_authority_hides_no_other(tmp_path: Path) -> None:
+    der = HOSTILE["the year 0"].replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03")
+    bad = base64.encodebytes(der)  # of a version that does not exist
+    bundle = tmp_path / "bundle.pem"
+    known = Path(certifi.where()).read_bytes()
+    good = known.replace(b" CERTIFICATE", b" X509 CERTIFICATE")
+    bundle.write_bytes(
+        b"-----BEGIN CERTIFICATE-----\n" + bad + b"-----END CERTIFICATE-----\n" + good
+    )
+    stores = {store.name: len(store.authorities) for store in trust.stores(bundle)}
+    assert stores["ca-bundle"] == stores["certifi"] > 50

@@ -79,7 +79,7 @@ def two_nights(place: Path, *, resets: float, depth: str, only: Collection[str])
         _night(place, servers, after[::-1], moved, depth, "--policy", "aws-current",
                "--policy", "aws-iam-2020")  # fmt: skip
     old = store.kept(place / "reports")[0]
-    old.write_text(old.read_text().replace('"version": "', '"version": "0.0.', 1))
+    old.write_text(old.read_text().replace('"version":"', '"version":"0.0.', 1))
     first, second = (store.read(path).run.id for path in store.kept(place / "reports"))
     done = run("diff", first, second, "--format", "json", cwd=place)
     assert done.returncode == 1, done.stderr

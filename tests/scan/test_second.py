@@ -131,7 +131,10 @@ def test_it_has_no_more_time_than_the_target_has_left(left: float, given: float 
         asked.append(seconds)
         return {"outcome": "unknown", "why": "killed"}
 
-    prober: Any = SimpleNamespace(stopped=None, answered=True, left=left)
+    world = SimpleNamespace(clock=lambda: 0.0)
+    prober: Any = SimpleNamespace(
+        stopped=None, answered=True, left=left, world=world, spare=lambda seconds: None
+    )
     target = Target(Endpoint("e", "sts", "custom", "-", "standard", "e.example"), "192.0.2.1")
     said, _, _ = asyncio.run(second(ask, prober, target, (), None))
     assert asked == ([given] if given else [])

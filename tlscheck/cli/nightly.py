@@ -209,8 +209,12 @@ def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
     for path in reversed(paths):
         try:
             report = store.read(path)
+            datetime.fromisoformat(report.run.finished)
         except store.BadReport as fault:
             night.problem(f"{fault}; left out")
+            continue
+        except ValueError:
+            night.problem(f"{path}: run.finished is no time; left out")
             continue
         if report.run.complete:
             return path.name, report

@@ -35,6 +35,7 @@ from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
 from tlscheck.scan.world import Check, Deep, Read
 
 DNS_SECONDS = 15.0
+MOST_ADDRESSES = 128  # of one name that are asked
 MOST_HTTPS = 32  # HTTPS requests at once
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OUR_FILES = 16  # descriptors that are none of the scan's connections
@@ -169,7 +170,7 @@ def _resolve(job: Job, stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Re
             return Resolved(*await dns.look_up(endpoint, DNS_SECONDS))
         addresses, why, unseen = await dns.look_up_at(asked, endpoint, DNS_SECONDS)
         # What was not seen stands in the report as a target without an address.
-        return Resolved(addresses, why, skipped=(("", unseen),) if unseen else ())
+        return Resolved(addresses, why, unseen=(unseen,) if unseen else ())
 
     async def resolve(endpoint: Endpoint) -> Resolved:
         if endpoint.addresses:
@@ -178,9 +179,18 @@ def _resolve(job: Job, stop: asyncio.Event) -> Callable[[Endpoint], Awaitable[Re
             async with slots:
                 answer = await _unless(stop, look_up(endpoint))
             found = answer or Resolved((), INTERRUPTED)
-        return _of_family(found, job.family)
+        return _of_family(_bounded(found), job.family)
 
     return resolve
+
+
+def _bounded(found: Resolved) -> Resolved:
+    """No more addresses than one name may cost; that there are more is said."""
+    left = len(found.addresses) - MOST_ADDRESSES
+    if left <= 0:
+        return found
+    why = f"not asked: {left} more addresses than the {MOST_ADDRESSES} that one name may have"
+    return replace(found, addresses=found.addresses[:MOST_ADDRESSES], unseen=(*found.unseen, why))
 
 
 def _of_family(found: Resolved, family: int | None) -> Resolved:
@@ -189,10 +199,12 @@ def _of_family(found: Resolved, family: int | None) -> Resolved:
         return found
     keep = {a: (6 if ":" in a else 4) == family for a in found.addresses}
     why = f"not asked: only IPv{family} was wanted"
+    other = "AAAA: " if family == 4 else "A: "
     return replace(
         found,
         addresses=tuple(a for a, wanted in keep.items() if wanted),
         skipped=found.skipped + tuple((a, why) for a, wanted in keep.items() if not wanted),
+        unseen=tuple(text for text in found.unseen if not text.startswith(other)),
     )
 
 

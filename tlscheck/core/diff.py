@@ -237,11 +237,7 @@ def _moved(
             return None
         says = f"{topic[8:].replace('_', ' ')}: {_said(entry.old)} -> {_said(entry.new)}"
     elif topic == seen.RENEWED:
-        if any(
-            moved(own[seen.CERTIFICATE].old, own[seen.CERTIFICATE].new)
-            if seen.CERTIFICATE in own
-            else ()
-        ):
+        if any(t in own and any(moved(own[t].old, own[t].new)) for t in seen.OF_CERTIFICATE):
             return None  # told by what else has changed of it
         weight, says = "routine", f"certificate renewed: {_said(entry.new)}"
     elif topic == "mixed":

@@ -66,7 +66,7 @@ def _one(
     left_out = sorted(mine - accepted - refused) + sorted(() if whole else accepted - mine)
     disputed = [Disagreement(label, name, True) for name in only_ours]
     disputed += [Disagreement(label, name, False) for name in only_theirs]
-    compared = (accepted | refused) & (mine | accepted | refused)
+    compared = accepted | refused if whole else (accepted | refused) & mine
     answer = "disagree" if disputed else "agree" if compared else "not comparable"
     why = f"{len(left_out)} suites are not comparable" if left_out else None
     return _said(answer, why, only_ours, only_theirs, left_out), disputed

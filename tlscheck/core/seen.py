@@ -15,6 +15,8 @@ Seen = dict[str, tuple[tuple[str, ...], bool]]
 Targets = Sequence[Mapping[str, Any]]
 
 CERTIFICATE, RENEWED = "certificate", "certificate serial"
+FOR_NAME, TRUSTED = "certificate for its name", "certificate trusted by"
+OF_CERTIFICATE = (CERTIFICATE, FOR_NAME, TRUSTED)
 
 FEATURES = (
     "compression", "secure_renegotiation", "extended_master_secret", "encrypt_then_mac",
@@ -29,10 +31,18 @@ def certificates(targets: Targets) -> Seen:
     brings. Of the issuer the organization counts: authorities change their intermediates."""
     leaves = [c for t in targets for c in t["certificates"] if _is_leaf(c)]
     whole = bool(targets) and all(t["certificates"] for t in targets)
+    names = [_answer(leaf.get("for_name")) for leaf in leaves]
+    trust = [answer for leaf in leaves for answer in _trusting(leaf.get("trust"))]
     return {
         CERTIFICATE: (_sorted(map(_lasting, leaves)), whole),
         RENEWED: (_sorted(map(_renewed, leaves)), whole),
+        FOR_NAME: (_known(names), whole and None not in names),
+        TRUSTED: (_known(trust), whole and None not in trust),
     }
+
+
+def _known(values: Sequence[str | None]) -> tuple[str, ...]:
+    return _sorted(value for value in values if value is not None)
 
 
 def _is_leaf(certificate: Any) -> bool:
@@ -49,8 +59,6 @@ def _lasting(leaf: Mapping[str, Any]) -> str:
         "issuer": _organization(leaf.get("issuer")),
         "key": _words(leaf.get("key")),
         "names": _names(leaf.get("names")),
-        "for this name": _answer(leaf.get("for_name")),
-        "trusted by": _trusting(leaf.get("trust")),
         "missing": _chain(leaf, "missing"),
         "in order": None if _chain(leaf, "in_order") is not False else "no",
     }
@@ -82,10 +90,11 @@ def _answer(said: Any) -> str | None:
     return answer if isinstance(answer, str) and answer != "unknown" else None
 
 
-def _trusting(trust: Any) -> str | None:
-    if not isinstance(trust, dict):
-        return None
-    return " ".join(sorted(store for store, said in trust.items() if _answer(said) == "yes")) or "-"
+def _trusting(trust: Any) -> list[str | None]:
+    """What each store says of it; `None` for one that does not know."""
+    said = trust if isinstance(trust, dict) else {"": None}
+    answers = {store: _answer(each) for store, each in said.items()}
+    return [answer and f"{store} {answer}" for store, answer in answers.items()]
 
 
 def _chain(leaf: Mapping[str, Any], part: str) -> Any:

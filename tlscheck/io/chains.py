@@ -19,6 +19,7 @@ from tlscheck.core.features import Chain
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
 from tlscheck.io import certificates, ocsp, signatures, trust
+from tlscheck.io.der import Unreadable, translated
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -51,8 +52,20 @@ def read(
 
     `https` is the answer of the HTTPS check. Never raises.
     """
+    with warnings.catch_warnings():  # of cryptography, about what certificates should not hold
+        warnings.simplefilter("ignore")
+        return tuple(_entries(target, chains, https, ca_bundle, now))
+
+
+def _entries(
+    target: Target,
+    chains: Sequence[Chain],
+    https: Mapping[str, Any],
+    ca_bundle: Path | None,
+    now: datetime,
+) -> Iterator[dict[str, Any]]:
     stores = trust.stores(ca_bundle)
-    found: list[dict[str, Any]] = []
+    asked = "ca-bundle" if ca_bundle else stores[0].name if stores else None
     for chain in chains:
         entries = certificates.chain(chain.certificates)
         if not entries:
@@ -65,7 +78,7 @@ def read(
         leaf["for_name"] = _for_name(target, leaf)
         leaf["trust"] = {
             store.name: _said(
-                *_trusted(chain.certificates, store, now, verified and store is stores[0])
+                *_trusted(chain.certificates, store, now, verified and store.name == asked)
             )
             for store in stores
         }
@@ -74,8 +87,7 @@ def read(
         leaf["staple"] = ocsp.read(chain.staple, chain.certificates[0], issuer, now=now)
         leaf["handshake_scts"] = chain.timestamps
         leaf["chain"]["missing"] = _missing(leaf["chain"], chain.certificates, stores)
-        found += entries
-    return tuple(found)
+        yield from entries
 
 
 def _said(answer: Answer, why: str | None) -> dict[str, Any]:
@@ -112,12 +124,11 @@ def _certificate(der: bytes) -> x509.Certificate | None:
     """As cryptography reads it whole; `None` when it does not."""
     from cryptography import x509
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with translated():
             return x509.load_der_x509_certificate(der[: certificates.MOST_BYTES])
-        except Exception:
-            return None
+    except Unreadable:
+        return None
 
 
 def _trusted(
@@ -129,20 +140,21 @@ def _trusted(
     leaf = _certificate(ders[0])
     if leaf is None:
         return "unknown", "the certificate cannot be read whole"
-    if now > leaf.not_valid_after_utc:
-        return "no", "has expired"
-    if now < leaf.not_valid_before_utc:
-        return "no", "is not yet valid"
     others = [c for der in ders[1 : certificates.MOST_CHAIN] if (c := _certificate(der))]
     try:
-        refusal = _strictly(leaf, others, store, now)
-        if refusal is None:
-            return "yes", None
-        path = _path(leaf, others, store)
-    except Exception as fault:  # a certificate may make cryptography raise anything
-        return "unknown", f"cannot be verified: {type(fault).__name__}"
+        with translated():  # what is read late may make cryptography raise anything
+            if now > leaf.not_valid_after_utc:
+                return "no", "has expired"
+            if now < leaf.not_valid_before_utc:
+                return "no", "is not yet valid"
+            refusal = _strictly(leaf, others, store, now)
+            if refusal is None:
+                return "yes", None
+            path = _path(leaf, others, store)
+    except Unreadable as fault:
+        return "unknown", f"cannot be verified: {fault}"
     if path is False:
-        alone = _name(leaf.issuer) == _name(leaf.subject)
+        alone = _issuer(leaf) == _subject(leaf)
         return "no", "is self-signed" if alone else "no path to an authority of this store"
     return "unknown", f"a path is there, but may not hold: {refusal}"
 
@@ -177,8 +189,9 @@ def _any_name(leaf: x509.Certificate) -> Any:
     from cryptography import x509
 
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+        with translated():
+            names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except Unreadable:
         return None
     for name in names:
         if isinstance(name, x509.DNSName):
@@ -189,6 +202,23 @@ def _any_name(leaf: x509.Certificate) -> Any:
 
 
 @lru_cache(maxsize=4096)
+def _issuer(certificate: x509.Certificate) -> str | None:
+    try:
+        with translated():
+            return _name(certificate.issuer)
+    except Unreadable:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _subject(certificate: x509.Certificate) -> str | None:
+    try:
+        with translated():
+            return _name(certificate.subject)
+    except Unreadable:
+        return None
+
+
 def _name(name: x509.Name) -> str:
     """A name as it is compared: without regard to case, spaces and kinds of strings."""
     return " ".join(name.rfc4514_string().casefold().split())
@@ -196,17 +226,20 @@ def _name(name: x509.Name) -> str:
 
 def _path(leaf: x509.Certificate, others: Sequence[x509.Certificate], store: trust.Store) -> bool:
     """Whether names and signatures lead from `leaf` to an authority; dates and extensions are not
-    looked at. Where that takes too long it may be."""
-    roots: dict[str, list[x509.Certificate]] = {}
+    looked at. Where that takes too long, or a name cannot be read, it may be."""
+    roots: dict[str | None, list[x509.Certificate]] = {}
     for root in store.authorities:
-        roots.setdefault(_name(root.subject), []).append(root)
+        roots.setdefault(_subject(root), []).append(root)
+    roots.pop(None, None)
+    if None in map(_issuer, (leaf, *others)):
+        return True
     tries = MOST_TRIES
     reached, seen = [leaf], {leaf}
     for _ in range(MOST_DEEP + 1):
         further: list[x509.Certificate] = []
         for at in reached:
-            for issuer in (*roots.get(_name(at.issuer), ()), *_named(others, _name(at.issuer))):
-                authority = issuer in roots.get(_name(issuer.subject), ())
+            for issuer in (*roots.get(_issuer(at), ()), *_named(others, _issuer(at))):
+                authority = issuer in roots.get(_subject(issuer), ())
                 if not authority and issuer in seen:
                     continue
                 tries -= 1
@@ -218,21 +251,23 @@ def _path(leaf: x509.Certificate, others: Sequence[x509.Certificate], store: tru
                     seen.add(issuer)
                     further.append(issuer)
         if not further:
-            return any(c in roots.get(_name(c.subject), ()) for c in seen)
+            return any(c in roots.get(_subject(c), ()) for c in seen)
         reached = further
     return True
 
 
+@lru_cache(maxsize=4096)  # no store changes it, and it may take a millisecond
 def _may_be_signed(at: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
-        key = issuer.public_key()
-    except Exception:  # a kind of key that is not known
+        with translated():
+            key = issuer.public_key()
+    except Unreadable:  # a kind of key that is not known
         return True
     return signatures.signed(at, key) is not False
 
 
-def _named(those: Sequence[x509.Certificate], subject: str) -> Iterator[x509.Certificate]:
-    return (each for each in those if _name(each.subject) == subject)
+def _named(those: Sequence[x509.Certificate], subject: str | None) -> Iterator[x509.Certificate]:
+    return (each for each in those if subject is not None and _subject(each) == subject)
 
 
 def _missing(
@@ -241,9 +276,9 @@ def _missing(
     if chain["complete"]:
         return None
     last = _certificate(ders[chain["path"][-1]])
-    if last is not None:
-        wanted = _name(last.issuer)
-        if any(_name(root.subject) == wanted for store in stores for root in store.authorities):
-            return None
+    wanted = _issuer(last) if last is not None else None
+    subjects = (_subject(root) for store in stores for root in store.authorities)
+    if wanted is not None and wanted in subjects:
+        return None
     awaited = chain["awaited"]
     return awaited if isinstance(awaited, str) else "its issuer's name cannot be read"

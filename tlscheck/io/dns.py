@@ -140,7 +140,4 @@ async def _records(
         return [], "DNS: server failure"
     except (exception.DNSException, OSError, UnicodeError):
         return [], "DNS: look-up failed"
-    return [str(record.address) for record in answer][:MOST_ADDRESSES], None
-
-
-MOST_ADDRESSES = 64  # of one family that are asked
+    return [str(record.address) for record in answer], None

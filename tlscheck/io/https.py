@@ -186,7 +186,7 @@ def _answered(response: httpx.Response, target: Target, seconds: float) -> dict[
     return answer(
         "yes",
         status=response.status_code,
-        version=tls.version(),
+        version=_LABELS.get(str(tls.version()), tls.version()),
         suite=_iana_names().get(cipher[0], cipher[0]) if cipher else None,
         alpn=printable(tls.selected_alpn_protocol() or "") or None,
         server=header(response, "server"),
@@ -229,6 +229,9 @@ def answer(
         "first_byte_ms": first_byte_ms,
         "leaf": leaf,
     }
+
+
+_LABELS = {"TLSv1": "TLSv1.0"}  # where Python's ssl has another word than we
 
 
 def _verified_name(target: Target) -> str:

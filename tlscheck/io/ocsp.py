@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from tlscheck.io import signatures
+from tlscheck.io.der import Unreadable, translated
 
 MOST_BYTES = 1 << 16
+MOST_ANSWERS = 64  # a responder may speak of several certificates
 _HOUR = timedelta(hours=1)
 
 
@@ -32,9 +36,10 @@ def read(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            _read(found, response[:MOST_BYTES], leaf, issuer, now)
-        except Exception as fault:  # of cryptography, about bytes that anybody may have made
-            found["why"] = f"cannot be read: {type(fault).__name__}"
+            with translated():
+                _read(found, response[:MOST_BYTES], leaf, issuer, now)
+        except Unreadable as fault:
+            found["why"] = f"cannot be read: {fault}"
     return found
 
 
@@ -48,22 +53,42 @@ def _read(
     if said.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         found["why"] = f"the responder said {said.response_status.name.lower()}"
         return
-    found["status"] = said.certificate_status.name.lower()
-    found["produced"] = _stamp(said.produced_at_utc)
-    found["this_update"] = _stamp(said.this_update_utc)
-    found["next_update"] = _stamp(said.next_update_utc)
-    found["revoked"] = _stamp(said.revocation_time_utc)
-    found["age_hours"] = (now - said.this_update_utc) // _HOUR
     serial = x509.load_der_x509_certificate(leaf).serial_number
-    found["about_leaf"] = "yes" if said.serial_number == serial else "no"
-    if issuer is None:
+    every = list(islice(said.responses, MOST_ANSWERS))
+    if not every:
+        found["why"] = "the responder answered nothing"
         return
+    one = next((each for each in every if each.serial_number == serial), every[0])
+    # Each on its own: a date that cannot be read costs that date alone.
+    fields: dict[str, Callable[[], Any]] = {
+        "status": lambda: one.certificate_status.name.lower(),
+        "produced": lambda: _stamp(said.produced_at_utc),
+        "this_update": lambda: _stamp(one.this_update_utc),
+        "next_update": lambda: _stamp(one.next_update_utc),
+        "revoked": lambda: _stamp(one.revocation_time_utc),
+        "age_hours": lambda: (now - one.this_update_utc) // _HOUR,
+        "about_leaf": lambda: "yes" if one.serial_number == serial else "no",
+        "signed": lambda: _signed(said, issuer),
+    }
+    for name, read_ in fields.items():
+        try:
+            with translated():
+                found[name] = read_()
+        except Unreadable as fault:
+            found["why"] = found["why"] or f"{name} cannot be read: {fault}"
+
+
+def _signed(said: Any, issuer: bytes | None) -> str:
+    from cryptography import x509
+
+    if issuer is None:
+        return "unknown"
     authority = x509.load_der_x509_certificate(issuer)
     answers = [signatures.answered(said, authority.public_key())]
     for delegate in said.certificates[:2]:
         if _may_sign(delegate) and signatures.signed(delegate, authority.public_key()):
             answers.append(signatures.answered(said, delegate.public_key()))
-    found["signed"] = "yes" if True in answers else "unknown" if None in answers else "no"
+    return "yes" if True in answers else "unknown" if None in answers else "no"
 
 
 def _stamp(moment: datetime | None) -> str | None:
@@ -76,7 +101,8 @@ def _may_sign(delegate: Any) -> bool:
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     try:
-        usage = delegate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+        with translated():
+            usage = delegate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except Unreadable:
         return False
     return ExtendedKeyUsageOID.OCSP_SIGNING in usage

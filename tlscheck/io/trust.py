@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import ssl
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tlscheck.io.der import Unreadable, translated
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -83,23 +84,33 @@ def _files(cafile: str | None, capath: str | None) -> list[Path]:
     return sorted(Path(capath).glob("*.[0-9]")) if capath else []
 
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_PEM = re.compile(
+    rb"-----BEGIN ((?:X509 )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL
+)  # OpenSSL reads either
 
 
 def _authorities(files: list[Path]) -> Iterator[x509.Certificate]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     seen = set[bytes]()
     for file in files:
         try:
             text = file.read_bytes()
         except OSError:
             continue
-        for pem in _PEM.findall(text):
-            with contextlib.suppress(ValueError), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found = x509.load_pem_x509_certificate(pem)
-                if found.fingerprint(SHA256()) not in seen:
-                    seen.add(found.fingerprint(SHA256()))
-                    yield found
+        for found in map(_authority, _PEM.finditer(text)):
+            if found is not None and found[0] not in seen:
+                seen.add(found[0])
+                yield found[1]
+
+
+def _authority(pem: re.Match[bytes]) -> tuple[bytes, x509.Certificate] | None:
+    """A certificate with its fingerprint; `None` when it cannot be read."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        with translated(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = x509.load_pem_x509_certificate(pem[0])
+            return found.fingerprint(SHA256()), found
+    except Unreadable:
+        return None

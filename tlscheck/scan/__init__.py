@@ -143,6 +143,7 @@ class Run:
         targets = [Target(endpoint, address, resolved.pinned) for address in resolved.addresses]
         reports = list(await asyncio.gather(*map(self.probe, targets)))
         reports += [unprobed(address, why, skipped=True) for address, why in resolved.skipped]
+        reports += [unprobed("", why) for why in resolved.unseen]
         if not reports:
             reports = [unprobed("", resolved.why or "no address")]
         return report_of(endpoint, tuple(sorted(reports, key=lambda report: report.address)))

@@ -21,8 +21,6 @@ async def looked(
 ) -> Looked:
     """The features of a target whose versions are `facts`, for about `most` connections: what is
     asked again because of faults may take a few more, and what is left then is unknown."""
-    if prober.stopped:
-        return Looked()
     begun = prober.connections
     spent = Unknown(f"not asked: {most} connections were spent on features")
 

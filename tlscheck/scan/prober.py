@@ -234,9 +234,10 @@ class Prober:
         """Whether this server takes long to refuse, as some do on purpose."""
         return self._slowest > self.limits.read
 
-    def renew(self) -> None:
-        """The deadline counts from the next connection on: others have taken the time."""
-        self._ends = None
+    def spare(self, seconds: float) -> None:
+        """Put the deadline off by what others have taken."""
+        if self._ends is not None:
+            self._ends += seconds
 
     def _may(self) -> bool:
         if self.stopped is None and self.left <= 0:
@@ -445,7 +446,9 @@ class Prober:
         for late in came:
             if isinstance(late, Ssl2Picked) or (isinstance(late, Picked) and late.whole):
                 return late
-            if isinstance(late, Alert) and late.code in _REFUSALS:
+            if hello.closely and isinstance(late, Picked) and isinstance(late.ended, Alert):
+                return late
+            if isinstance(late, Alert) and _refuses(hello, late.code):
                 version = late.code == _PROTOCOL_VERSION
                 return self._refused(hello, str(late), version=version, times=came.count(late))
         served = isinstance(control, Picked) and control.whole

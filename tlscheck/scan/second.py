@@ -29,14 +29,15 @@ async def second(
     if prober.left < LEAST:
         why = f"not asked: {prober.left:.0f} s are left of the target's deadline"
         return {"outcome": "unknown", "why": why}, facts, None
+    begun = prober.world.clock()
     said = await ask(target, min(MOST, prober.left))
+    prober.spare(prober.world.clock() - begun)
     versions = said.pop("versions", None)
     if not isinstance(versions, dict):
         return said, facts, None
     protocols = {fact.version.label: fact.protocol for fact in facts}
     compared, disputed = opinion.compare(protocols, versions)
     said["compared"] = compared
-    prober.renew()
     odd: str | None = None
     for each, offered in await _confirmed(prober, disputed, server_name):
         right = "nobody knows" if offered is None else "ours" if offered == each.ours else "theirs"

@@ -29,6 +29,7 @@ class Resolved:
     why: str | None = None
     pinned: bool = False
     skipped: tuple[tuple[str, str], ...] = ()
+    unseen: tuple[str, ...] = ()  # why there may be more addresses, which nobody could see
 
 
 Check = Callable[[Target], Awaitable[dict[str, Any]]]
