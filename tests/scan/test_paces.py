@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.core.test_doubt import ECDHE, NEW, OLD, RSA, server
 from tests.core.test_explore import USUAL, Profile, expect, profiles
 from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
-from tlscheck.core import foresight, registry
+from tlscheck.core import registry, suppose
 from tlscheck.core.doubt import FEW
 from tlscheck.core.explore import (
     VersionFacts,
@@ -50,12 +50,19 @@ def test_every_pace_finds_the_same_in_any_server(profile: Profile) -> None:
     assert spent["normal"] <= 2 * plain.targets[0].connections
 
 
-@pytest.mark.parametrize("number", range(0, len(foresight.usual()), 7))
-def test_a_usual_server_is_found_without_a_question_in_vain(number: int) -> None:
-    usual = foresight.usual()[number]
-    profile = Profile(
-        dict(usual.suites), dict.fromkeys(usual.suites, usual.groups), (), usual.server_order
-    )
+LIKELY = suppose.likely_suites()
+
+
+@pytest.mark.parametrize("number", range(0, len(LIKELY), 31))
+def test_a_likely_server_is_found_sooner_than_by_asking_one_after_another(number: int) -> None:
+    taste, table = LIKELY[number].taste, registry.suites()
+    spoken = {
+        version: tuple(s for s in taste.items if table[s].first <= version)
+        for version in (Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2)
+    }
+    spoken = {version: suites for version, suites in spoken.items() if suites}
+    groups = suppose.likely_groups()[number % 3].taste.items[:4]
+    profile = Profile(spoken, dict.fromkeys(spoken, groups), (), taste.server_order)
 
     async def serve(hello: Hello, wait: float) -> Reply:
         await asyncio.sleep(ROUND_TRIP)
@@ -66,6 +73,8 @@ def test_a_usual_server_is_found_without_a_question_in_vain(number: int) -> None
     found_exactly(quick.endpoint, profile)
     assert quick.endpoint.targets[0].protocols == slow.endpoint.targets[0].protocols
     assert quick.seconds <= slow.seconds
+    if len(taste.items) > 8 and not any(table[s].key_exchange == "DHE" for s in taste.items):
+        assert quick.seconds < slow.seconds / 1.5
 
 
 @dataclass

@@ -20,7 +20,7 @@ from tlscheck.core.explore import (
 )
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+from tlscheck.core.wire import Hello, Picked, Reply, Ssl2Picked
 
 Log = Sequence[tuple[Hello, Answer]]
 """What was asked of one target and answered, in the order of the answers."""
@@ -264,6 +264,39 @@ def unsteady(log: Log) -> tuple[Version, ...]:
 
 
 UNEQUAL = "unequal servers answer at this address"
+
+
+def with_pick(fact: VersionFacts, suite: str, group: str | None = None) -> VersionFacts:
+    """`fact` with a suite that was picked although it was refused before, and its group."""
+    found = fact.protocol
+    suites = dict.fromkeys((*found.suites, suite))
+    groups = dict.fromkeys((*found.groups, *((group,) if group else ())))
+    protocol = Protocol("yes", UNEQUAL, tuple(suites), None, tuple(groups))
+    return replace(fact, protocol=protocol)
+
+
+def overlooked(
+    facts: Sequence[VersionFacts], said: Sequence[tuple[Hello, Reply]]
+) -> tuple[tuple[VersionFacts, ...], str | None]:
+    """`facts` with what these replies have picked although it is not among them, and how that
+    contradicts what was answered, if it does."""
+    now = {fact.version: fact for fact in facts}
+    odd: str | None = None
+    for hello, reply in said:
+        fact = now.get(hello.version)
+        if fact is None or not isinstance(reply, Picked) or not reply.whole:
+            continue
+        if reply.version != hello.version or reply.suite not in hello.suites:
+            continue
+        found, name = fact.protocol, registry.suite_name(reply.suite)
+        groups = hello.version >= Version.TLSv1_2 and reply.group in hello.groups
+        group = registry.group_name(reply.group) if groups and reply.group is not None else None
+        strange = name not in found.suites or (group is not None and group not in found.groups)
+        if strange and (found.why is None or found.offered == "no"):
+            what = name if name not in found.suites else group
+            odd = odd or f"{fact.version.label}: {what} is picked and refused"
+            now[hello.version] = with_pick(fact, name, group)
+    return tuple(now.values()), odd
 
 
 def merged(before: VersionFacts, after: VersionFacts) -> VersionFacts:

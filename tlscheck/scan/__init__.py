@@ -15,6 +15,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tlscheck.core import doubt, foresight, model
+from tlscheck.core.eliminate import Answer
 from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
@@ -26,7 +27,7 @@ from tlscheck.core.explore import (
 from tlscheck.core.features import Looked
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import sendable_name
+from tlscheck.core.wire import Hello, sendable_name
 from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
@@ -94,7 +95,6 @@ class Run:
         try:
             name = sendable_name(target.endpoint.sni)
             facts, mixed = await _explore(prober, name, lesson, roomy)
-            await prober.ahead.landed()
             unsteady = [v.label for v in doubt.unsteady(prober.log)]
             found = Looked()
             if self.world.certificates:
@@ -169,31 +169,44 @@ async def _explore(
     """What was found of each version, by age; and how the answers contradict each other. `roomy`:
     there is room for more connections to a server that has said nothing yet."""
     openings = [opening(version, name) for version in VERSIONS[: None if roomy else FIRST]]
+    taught = lesson.taught[0] if roomy and len(lesson.taught) == 1 else None
+    if taught:  # it will hardly be otherwise
+        prober.ahead.follow(foresight.again(taught.trail), name)
     replies = await prober.open(openings, knocks(name))
     first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
-    known = foresight.fitting(lesson.trails, first)
-    guess = known or (foresight.likely(first) if prober.limits.guess else ())
-    prober.ahead.follow(foresight.rest(guess, first), name, first)
+    if not taught:
+        like = (each for each in lesson.taught if foresight.fits_all(each.trail, first))
+        if taught := next(like, None):
+            prober.ahead.follow(foresight.again(taught.trail), name, first)
+        else:
+            prober.ahead.suppose(name, first)
     found = await asyncio.gather(
         *(
             prober.drive(explore_version(version, name), reply)
             for version, reply in zip_longest(VERSIONS, replies)
         )
     )
-    plain = tuple(sorted(found, key=lambda fact: fact.version))
+    facts = tuple(sorted(found, key=lambda fact: fact.version))
     asked = tuple(prober.log)
-    if known and foresight.same(asked, known):
-        facts = plain
+    if taught and foresight.same(asked, taught.trail) and await lesson.proven(taught):
         await prober.answers(doubt.briefly(asked))
+        mixed = doubt.contradiction(prober.log)
     elif not prober.limits.again and doubt.agreed(asked):
-        facts = plain
+        mixed = doubt.contradiction(prober.log)
+        with lesson.learn(_trail(asked, facts)) as fresh:
+            if fresh and mixed is None and prober.stopped is None:
+                fresh.proof.set_result(True)
     else:
-        facts = await _behind(prober, plain, name)
-        await prober.answers(doubt.doubts(prober.log))
-    mixed = doubt.contradiction(prober.log)
+        with lesson.learn(_trail(asked, facts)) as fresh:
+            plain, facts = facts, await _behind(prober, facts, name)
+            await prober.answers(doubt.doubts(prober.log))
+            mixed = doubt.contradiction(prober.log)
+            if fresh and mixed is None and facts == plain and prober.stopped is None:
+                fresh.proof.set_result(True)
+    await prober.ahead.landed()
+    facts, lost = doubt.overlooked(facts, prober.ahead.unused())
+    mixed = mixed or lost
     if mixed is None:
-        if facts == plain and prober.stopped is None and not any(f.told() for f in facts):
-            lesson.learn(foresight.trail_of(asked))
         return facts, None
     # Unequal servers share this address: ask everything so often that each is met.
     again = await asyncio.gather(
@@ -201,6 +214,13 @@ async def _explore(
     )
     together = zip(facts, again, strict=True)
     return tuple(doubt.merged(before, after) for before, after in together), mixed
+
+
+def _trail(
+    asked: Sequence[tuple[Hello, Answer]], facts: Sequence[VersionFacts]
+) -> foresight.Trail | None:
+    """What others may be asked ahead, if nothing was out of the ordinary."""
+    return None if any(fact.told() for fact in facts) else foresight.trail_of(asked)
 
 
 def _witnessed(

@@ -5,26 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from tlscheck.core.eliminate import (
-    Answer,
-)
-from tlscheck.core.foresight import Trail, fits, on_groups, otherwise
+from tlscheck.core.eliminate import Answer
+from tlscheck.core.explore import opening
+from tlscheck.core.foresight import Trail, fits, trail_to
 from tlscheck.core.registry import Version
+from tlscheck.core.suppose import Said, suppose
 from tlscheck.core.wire import Alert, Hello, Picked, Reply, Ssl2Picked
 
-MOST_GUESSES = 3  # for each version, after the first
+HOPS = 10  # turns of the event loop, in which a reply leads to the next question
+# Of questions that follow one another: answers that were not foreseen, less those that were since;
+# and how few are asked at once, the fewer the more was asked in vain.
+MOST_STRAYS, FEWEST = 5, 2
+PARTS = 12  # of a list of suites that is like none that is known
 
 
-@dataclass(slots=True)
+Line = tuple[Version, bool]  # questions that follow one another: on suites, or on groups
+
+
+def _line(hello: Hello) -> Line:
+    return hello.version, hello.groups != opening(hello.version, None).groups
+
+
+@dataclass(slots=True, eq=False)
 class _Step:
-    """A question asked ahead, the answer that is expected, and the reply when it has come; `None`
-    if it was not asked after all."""
+    """A question asked ahead, the answer that is expected (`None`: any), and the reply when it has
+    come; `None` if it was not asked after all."""
 
     hello: Hello
-    expected: Answer
-    reply: asyncio.Future[Reply | None]
+    expected: Answer | None = None
+    reply: asyncio.Future[Reply | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
     def tell(self, reply: Reply | None) -> None:
         if not self.reply.done():
@@ -36,8 +49,9 @@ class Ahead:
     for the questions, and are no answers before.
 
     The next are asked when all of the last have been answered: so it depends on the replies alone,
-    never on their time, what is asked in all. Where the server leaves the trail, that of another
-    usual one is taken if `guess` is set, else what is left of it is not asked.
+    never on their time, what is asked in all. Where the server leaves the trail, that of the one
+    that its replies let suppose is taken if `guess` is set, else what is left of it is not asked.
+    What is asked in vain is never more than what is not, and one turn besides.
     """
 
     def __init__(
@@ -45,85 +59,167 @@ class Ahead:
     ) -> None:
         self._ask, self._at_once, self._guess = ask, at_once, guess
         self._name: str | None = None
-        self._waiting: dict[Hello, deque[asyncio.Future[Reply | None]]] = {}
-        self._asked: set[Hello] = set()  # by whoever explores
+        self._waiting: dict[Hello, deque[_Step]] = {}
+        self._asked = Counter[Hello]()  # ahead, or by whoever explores
         self._said: list[tuple[Hello, Reply]] = []
         self._left: deque[_Step] = deque()
-        self._off: set[tuple[Version, bool]] = set()  # lines of questions that left the trail
-        self._guesses: Counter[Version] = Counter()
+        self._strays = Counter[Line]()
+        self._unforeseen: list[_Step] = []
+        self._over = False
+        self._parted = False  # the suites were asked for in parts
+        self._whole = False  # and all were found
         self._going: asyncio.Task[None] | None = None
 
-    def follow(self, trail: Trail, name: str | None, said: Sequence[tuple[Hello, Reply]]) -> None:
+    def follow(self, trail: Trail, name: str | None, said: Said = ()) -> None:
         """Go along `trail`, with `name` as the server's. `said` has been asked and replied."""
-        self._name, self._said = name, list(said)
-        self._append(trail)
-        self._asked.update(hello for hello, _ in said)
-        if self._left:
+        self._name, self._said = name, [*self._said, *said]
+        self._plan(trail)
+        if self._left and (self._going is None or self._going.done()):
             self._going = asyncio.ensure_future(self._go())
+
+    def suppose(self, name: str | None, said: Said) -> None:
+        """Go along the trail of the server that the replies so far let suppose, if guessing is
+        wanted. `said` has been asked and replied."""
+        if self._guess and (self._going is None or self._going.done()):
+            self.follow(trail_to(suppose([*self._said, *said])), name, said)
 
     async def reply(self, hello: Hello) -> Reply | None:
         """The reply to `hello` if it was asked ahead, for whoever asks it now."""
-        if waiting := self._waiting.get(hello):
-            return await waiting.popleft()
-        self._asked.add(hello)
-        return None
+        while waiting := self._waiting.get(hello):
+            reply = await waiting.popleft().reply
+            if reply is not None:
+                return reply
+        self._asked[hello] += 1
+        if self._going is None or self._over:
+            return None
+        step = _Step(hello)
+        self._unforeseen.append(step)
+        return await step.reply
 
     async def landed(self) -> None:
         """Wait until nothing is under way."""
         if self._going:
             await self._going
 
-    def _append(self, trail: Trail) -> None:
+    def unused(self) -> tuple[tuple[Hello, Reply], ...]:
+        """What was asked, and replied, that nobody has asked for since."""
+        steps = (step for waiting in self._waiting.values() for step in waiting)
+        told = ((s.hello, s.reply.result()) for s in steps if s.reply.done())
+        return tuple((hello, reply) for hello, reply in told if reply is not None)
+
+    def _plan(self, trail: Trail) -> None:
+        """Ask what of `trail` has not been asked, and nothing else."""
+        self._drop(None)
+        seen = Counter[Hello]()
         for nameless, expected in trail:
             hello = replace(nameless, server_name=self._name)
-            if hello not in self._asked:
-                step = _Step(hello, expected, asyncio.get_running_loop().create_future())
-                self._waiting.setdefault(hello, deque()).append(step.reply)
+            seen[hello] += 1
+            if seen[hello] > self._asked[hello]:
+                step = _Step(hello, expected)
+                self._waiting.setdefault(hello, deque()).append(step)
                 self._left.append(step)
 
     async def _go(self) -> None:
-        while self._left:
-            batch = self._batch()
-            try:
-                replies = await asyncio.gather(*(self._ask(step.hello) for step in batch))
-            except BaseException:  # whoever waits for a reply is to ask, or to end, as well
-                self._left.extendleft(batch)
-                self._drop(None)
-                raise
-            for step, reply in zip(batch, replies, strict=True):
-                step.tell(reply)
-            strayed = set[Version]()
-            for step, reply in zip(batch, replies, strict=True):
-                if not isinstance(reply, Picked | Ssl2Picked | Alert):
-                    self._drop(None)  # whoever is in trouble is asked no more than need be
-                    return
-                self._said.append((step.hello, reply))
-                if not fits(step.expected, reply):
-                    groups = on_groups(step.hello)
-                    self._off.add((step.hello.version, groups))
-                    if isinstance(reply, Picked) and not groups:
-                        strayed.add(step.hello.version)
-            for version in sorted(strayed) if self._guess else ():
-                self._guess_again(version)
-
-    def _batch(self) -> list[_Step]:
-        batch = list[_Step]()
-        while self._left and len(batch) < self._at_once:
-            step = self._left.popleft()
-            version = step.hello.version
-            # The groups are asked of the suites found.
-            if {(version, on_groups(step.hello)), (version, False)} & self._off:
+        try:
+            await self._along()
+        finally:
+            self._over = True
+            self._drop(None)
+            for step in self._unforeseen:
                 step.tell(None)
-            else:
+
+    async def _along(self) -> None:
+        while batch := await self._batch():
+            replies = await self._replies(batch)
+            if replies is None:  # whoever is in trouble is asked no more than need be
+                return
+            off = {
+                _line(step.hello)
+                for step, reply in zip(batch, replies, strict=True)
+                if step.expected is not None and not fits(step.expected, reply)
+            }
+            self._strays.update(off)
+            asked = Counter(_line(step.hello) for step in batch)
+            right = [line for line, many in asked.items() if many >= FEWEST and line not in off]
+            self._strays.subtract(line for line in right if self._strays[line])
+            if off:
+                await self._stray({version for version, _ in off})
+
+    async def _batch(self) -> list[_Step]:
+        """The next to be asked: what was not foreseen, and of each line of questions the fewer,
+        the less it was."""
+        batch, later, many = await self._awaited(), deque[_Step](), Counter[Line]()
+        for step in self._left:
+            line = _line(step.hello)
+            strays = self._strays[line]
+            most = max(FEWEST, self._at_once >> strays) if strays < MOST_STRAYS else 0
+            if len(batch) < self._at_once and many[line] < most:
+                many[line] += 1
                 batch.append(step)
+            else:
+                later.append(step)
+        self._left = later
         return batch
 
-    def _guess_again(self, version: Version) -> None:
-        self._guesses[version] += 1
-        if self._guesses[version] <= MOST_GUESSES:
-            self._drop(version)
-            self._off -= {(version, False), (version, True)}
-            self._append(otherwise(self._said, version))
+    async def _stray(self, versions: set[Version]) -> None:
+        """The server has left the trail, in these versions."""
+        if not self._guess:
+            for version in versions:
+                self._drop(version)
+            return
+        server = suppose(self._said, whole=self._whole)
+        if server.vague and not self._parted:
+            self._parted = True
+            self._drop(None)
+            older = [version for version in server.suites if version < Version.TLSv1_3]
+            self._whole = bool(older) and await self._in_parts(max(older))
+            server = suppose(self._said, whole=self._whole)
+            self._strays.clear()
+        self._plan(trail_to(server, self._strays.total() == 0))
+
+    async def _awaited(self) -> list[_Step]:
+        """What those who explore ask now that they have their replies."""
+        for _ in range(HOPS):
+            await asyncio.sleep(0)
+        steps, self._unforeseen = self._unforeseen, []
+        return steps
+
+    async def _replies(self, batch: Sequence[_Step]) -> Sequence[Reply] | None:
+        """The replies to all of `batch`; `None` if some say nothing of the server."""
+        self._asked.update(step.hello for step in batch if step.expected is not None)
+        try:
+            replies = await asyncio.gather(*(self._ask(step.hello) for step in batch))
+        except BaseException:  # whoever waits for a reply is to ask, or to end, as well
+            for step in batch:
+                step.tell(None)
+            raise
+        for step, reply in zip(batch, replies, strict=True):
+            step.tell(reply)
+        told = [r for r in replies if isinstance(r, Picked | Ssl2Picked | Alert)]
+        if len(told) < len(batch):
+            return None
+        self._said += zip((step.hello for step in batch), told, strict=True)
+        return told
+
+    async def _in_parts(self, version: Version) -> bool:
+        """Find all suites of a version, by elimination from parts of the list, all at once."""
+        base = opening(version, self._name)
+        known = {r.suite for h, r in self._said if h.version is version and isinstance(r, Picked)}
+        every = [suite for suite in base.suites if suite not in known]
+        parts = [tuple(every[n::PARTS]) for n in range(PARTS)]
+        while parts := [part for part in parts if part]:
+            steps = [_Step(replace(base, suites=part)) for part in parts]
+            for step in steps:
+                self._waiting.setdefault(step.hello, deque()).append(step)
+            replies = await self._replies([*steps, *await self._awaited()])
+            if replies is None:
+                return False
+            parts = [
+                tuple(s for s in part if s != reply.suite)
+                for part, reply in zip(parts, replies, strict=False)
+                if isinstance(reply, Picked) and reply.version == version and reply.suite in part
+            ]
+        return True
 
     def _drop(self, version: Version | None) -> None:
         """Ask no more of this version, or of any."""
@@ -131,6 +227,9 @@ class Ahead:
         for step in self._left:
             if version in (None, step.hello.version):
                 step.tell(None)
+                waiting = self._waiting[step.hello]
+                if step in waiting:
+                    waiting.remove(step)
             else:
                 keep.append(step)
         self._left = keep

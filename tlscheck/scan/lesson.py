@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 
 from tlscheck.core.foresight import Trail
 
@@ -13,14 +14,25 @@ FEW = 8  # servers of a kind that all start at once
 LEADERS = 2  # of more, so many do, and the others wait for what these teach
 PATIENCE = 60.0  # seconds that they wait at most, by the connections at once to an address
 LEAST, MOST = 4.0, 15.0  # seconds, and no less or more than these
-MOST_TRAILS = 8
+MOST_TAUGHT = 8
+
+
+@dataclass(eq=False)
+class Taught:
+    """What a server was asked and answered. `proof` tells whether nothing else came to light when
+    it was looked at closely: only then may it stand for what others are not asked."""
+
+    trail: Trail
+    proof: asyncio.Future[bool] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
 class Lesson:
-    """The trails of finished servers of one kind, of which there are `count` in all."""
+    """What servers of one kind taught, of which there are `count` in all."""
 
     def __init__(self, count: int, per_target: int) -> None:
-        self.trails: list[Trail] = []
+        self.taught: list[Taught] = []
         self._patience = max(LEAST, min(MOST, PATIENCE / per_target))
         self._many, self._begun, self._leading = count > FEW, 0, 0
         self._over = asyncio.Event()
@@ -47,11 +59,29 @@ class Lesson:
             async with asyncio.timeout(self._patience):
                 await self._over.wait()
 
-    def learn(self, trail: Trail | None) -> None:
-        """Take in what a server was asked and answered."""
-        if trail and trail not in self.trails and len(self.trails) < MOST_TRAILS:
-            self.trails.append(trail)
-            self._over.set()
+    @contextmanager
+    def learn(self, trail: Trail | None) -> Iterator[Taught | None]:
+        """Take in what a server was asked and answered; it is proven, or not, by the end."""
+        known = trail is None or any(trail == each.trail for each in self.taught)
+        if trail is None or known or len(self.taught) >= MOST_TAUGHT:
+            yield None
+            return
+        taught = Taught(trail)
+        self.taught.append(taught)
+        self._over.set()
+        try:
+            yield taught
+        finally:
+            if not taught.proof.done():
+                taught.proof.set_result(False)
+                self.taught.remove(taught)
+
+    async def proven(self, taught: Taught) -> bool:
+        """Whether it may stand for others; waits until that is known."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                return await asyncio.shield(taught.proof)
+        return False
 
     def end(self) -> None:
         """Nobody waits any more."""

@@ -131,10 +131,16 @@ class Prober:
         """What each of `hellos` is answered, all asked at once."""
 
         async def one(hello: Hello) -> Answer:
-            reply = await self.ahead.reply(hello)
-            return await self._settled(hello, reply or await self.ask(hello))
+            return await self._settled(hello, await self._first(hello))
 
         return tuple(await asyncio.gather(*(one(hello) for hello in hellos)))
+
+    async def _first(self, hello: Hello) -> Reply | None:
+        """The first reply to `hello`, which may have been asked ahead."""
+        reply = await self.ahead.reply(hello)
+        if reply is None:
+            reply = await self.ask(hello)
+        return reply
 
     async def open(
         self, hellos: Sequence[Hello], knocks: Sequence[Hello]
@@ -145,7 +151,7 @@ class Prober:
         Where none of them says anything, `knocks` are tried for a while before the target is
         given up.
         """
-        replies = tuple(await asyncio.gather(*(self.ask(hello) for hello in hellos)))
+        replies = tuple(await asyncio.gather(*(self._first(hello) for hello in hellos)))
         last = next((reply for reply in replies if reply is not None), None)
         for nth, wait in enumerate(KNOCKS):
             if self._control or (self.answered and nth) or self.stopped:
