@@ -119,7 +119,9 @@ def _against(
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(HOME)}
+    """What is compiled once stays so, as where it is installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(HOME)}
 
 
 def alone(command: Sequence[str | Path], rounds: int) -> list[Took]:

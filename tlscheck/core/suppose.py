@@ -83,8 +83,7 @@ def suppose(said: Said, *, whole: bool = False) -> Supposed:
     if older:
         clues = [clue for version in older for clue in _suite_clues(log, version)]
         found = _best(clues, likely_suites(), bare=whole)
-        known = frozenset[int]().union(*(each.items for each in likely_suites()))
-        vague = len(frozenset().union(*found.picked.values()) - known) > 1
+        vague = len(frozenset[int]().union(*found.picked.values()) - _expected()) > 1
         for version in older:
             mine = registry.suites_of(version)
             suites[version] = found.left(version, _set(mine))
@@ -140,6 +139,7 @@ def _group_clues(log: Said, version: Version) -> Iterator[_Clue]:
             yield _Clue(version, hello.groups, _set(hello.groups), group)
 
 
+LAST = 1 << 16  # a rank after all others
 _CONFLICT = 10  # what a pick costs that the order does not allow; an item in vain costs 1
 
 
@@ -179,8 +179,14 @@ class Likely:
     @property
     def taste(self) -> Taste:
         """As a server's."""
-        order = sorted(self.items, key=self.rank.__getitem__) if self.rank else self.items
-        return Taste(tuple(order), self.rank is not None)
+        return Taste(self.line(self.items), self.rank is not None)
+
+    def line(self, items: frozenset[int]) -> tuple[int, ...]:
+        """`items` in its order; what nobody expected goes last, by code point."""
+        rank = self.rank
+        if rank is None:
+            return tuple(items)
+        return tuple(sorted(items, key=lambda item: rank.get(item, LAST + item)))
 
 
 def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = False) -> _Fit:
@@ -192,10 +198,8 @@ def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = Fals
     every = frozenset[int]().union(*picked.values())
     best: _Fit | None = None
     for each in likely:
-        wanted = every if bare else each.items | every
-        rank = each.rank
-        items = tuple(sorted(wanted, key=rank.__getitem__) if rank else wanted)
-        fit = _Fit(Taste(items, rank is not None), picked)
+        line = each.line(every if bare else each.items | every)
+        fit = _Fit(Taste(line, each.rank is not None), picked)
         fit.strange = 0 if bare else len(every - each.items)
         fit.cost = fit.strange
         _weigh(fit, clues, every, best.cost if best else None)
@@ -300,9 +304,9 @@ def _keys(order: str) -> tuple[Key, ...]:
     return apart, in_turn, secret_first, by
 
 
-def _ranked(key: Key) -> Mapping[int, int]:
-    every = sorted(registry.suites().values(), key=lambda suite: (*key(suite), -suite.bits))
-    return {suite.code: place for place, suite in enumerate(every)}
+def _ranked(suites: Sequence[Suite], key: Key) -> Mapping[int, int]:
+    line = sorted(suites, key=lambda suite: (*key(suite), -suite.bits))
+    return {suite.code: place for place, suite in enumerate(line)}
 
 
 def _of(exchanges: str, ciphers: str) -> frozenset[int]:
@@ -338,10 +342,18 @@ def likely_suites() -> tuple[Likely, ...]:
     )
     certificates = [_with(kinds) for kinds in ("RSA", "RSA ECDSA", "ECDSA")]
     sets = [kind & held for held, kind in product(certificates, kinds)]
-    ranks = [_ranked(key) for order in _ORDERS for key in _keys(order)]
-    ranks.append(_ranked(lambda suite: (suite.code,)))
+    known = [
+        suite for suite in registry.suites().values() if suite.code in frozenset().union(*sets)
+    ]
+    ranks = [_ranked(known, key) for order in _ORDERS for key in _keys(order)]
+    ranks.append({})  # by code point
     theirs = [Likely(items, rank) for items, rank in product(sets, ranks)]
     return (*theirs, *(Likely(items, None) for items in sets))
+
+
+@cache
+def _expected() -> frozenset[int]:
+    return frozenset[int]().union(*(each.items for each in likely_suites()))
 
 
 @cache
