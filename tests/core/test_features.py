@@ -129,6 +129,29 @@ def test_a_public_value_of_another_kind_is_not_the_same_one() -> None:
     assert answer("public_value_reuse", change) == "unknown"
 
 
+def test_ml_kem_costs_no_connection_more_and_a_classical_group_is_preferred() -> None:
+    asked = {}
+    for groups in (("X25519MLKEM768", "x25519"), ("X25519MLKEM768",), ("x25519",)):
+        known = facts(Version.TLSv1_3)
+        known[0] = replace(known[0], protocol=replace(known[0].protocol, groups=groups))
+        found, hellos = looked(known)
+        assert found.chains and found.features["alpn"]["answer"] == "no"
+        asked[groups] = [hello.groups for hello in hellos if hello.closely]
+    both, alone, classical = asked.values()
+    assert both == classical and set(both) == {(0x1D,)}
+    assert set(alone) == {(0x11EC,)} and len(alone) == len(classical)
+
+
+def test_a_group_that_nobody_here_can_open_is_unknown_with_the_reason() -> None:
+    known = facts(Version.TLSv1_3)
+    groups = ("curveSM2MLKEM768",)
+    known[0] = replace(known[0], protocol=replace(known[0].protocol, groups=groups))
+    found, _ = looked(known)
+    assert found.chains == ()
+    assert found.features["ocsp_stapling"]["answer"] == "unknown"
+    assert "no group whose answer can be opened" in found.features["ocsp_stapling"]["why"]
+
+
 SILENT: list[Callable[[Hello, Answer], Answer]] = [
     lambda h, a: Unknown("read time-out"),
     lambda h, a: Refused("closed 3 times, while others were answered"),

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from tests.servers import gnutls, jsse, nginx, openssl
+from tests.servers import gnutls, jsse, nginx, openssl, pyopenssl
 from tests.servers.process import ADDRESS
-from tlscheck.core import flight, registry, wire
+from tlscheck.core import flight, registry, shares, wire
 from tlscheck.core.flight import Flight, Reader
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hangup, Hello, Picked, Reply
@@ -23,7 +23,8 @@ RANDOM = bytes(range(64))
 NAME = "localhost"
 ALPN = (flight.ALPN, b"\x00\x0c\x02h2\x08http/1.1")
 RSA = tuple(s for s in registry.SIGNATURE_SCHEMES if s >> 8 == 0x08)
-X25519, P256, P384, P521, X448 = 0x1D, 0x17, 0x18, 0x19, 0x1E
+X25519, P256, P384, P521, X448, FFDHE_2048 = 0x1D, 0x17, 0x18, 0x19, 0x1E, 0x100
+HYBRIDS = (0x11EB, 0x11EC, 0x11ED)
 
 
 def modern(group: int = X25519, suite: int | None = None, **more: Any) -> Hello:
@@ -76,9 +77,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Hello,
         "jsse": (jsse.everything, [modern(), old("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256")]),
         "openssl": (openssl.everything, [
             *(modern(suite=suite) for suite in (0x1301, 0x1302, 0x1303, 0x1304, 0x1305)),
-            *(modern(group) for group in (P256, P384, P521, X448)),
+            *(modern(group) for group in (P256, P384, P521, X448, FFDHE_2048)),
             old("TLS_DHE_RSA_WITH_AES_128_CCM_8"), old("TLS_RSA_WITH_AES_128_CCM"),
             old("TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", version=Version.TLSv1_0)]),
+        "pyopenssl": (pyopenssl.hybrids, [modern(group) for group in HYBRIDS]),
     }  # fmt: skip
     for name, (start, hellos) in asked.items():
         place = tmp_path_factory.mktemp(name)
@@ -92,7 +94,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Hello,
 def test_every_flight_is_read_whole_with_the_certificates(
     recorded: dict[str, tuple[Hello, bytes, bytes]],
 ) -> None:
-    assert len(recorded) == 19
+    assert len(recorded) == 23
     for name, (hello, data, leaf) in recorded.items():
         reply = read(hello, data)
         assert isinstance(reply, Flight) and reply.whole and reply.sealed is None, (name, reply)
@@ -146,7 +148,7 @@ def test_what_is_spoilt_is_garbage_and_never_a_fault(
 def test_what_cannot_be_opened_says_why() -> None:
     """A pick of a group without a share that is known, or of a suite that is not."""
     hello = modern()
-    for group, suite, why in ((0x11EC, 0x1301, "X25519MLKEM768"), (X25519, 0xC100, "KUZNYECHIK")):
+    for group, suite, why in ((0x11EE, 0x1301, "curveSM2MLKEM768"), (X25519, 0xC100, "KUZNYECHIK")):
         share = group.to_bytes(2, "big") + b"\x00\x20" + bytes(32)
         extensions = b"\x00\x2b\x00\x02\x03\x04\x00\x33" + len(share).to_bytes(2, "big") + share
         body = b"\x03\x03" + bytes(32) + b"\x00" + suite.to_bytes(2, "big") + b"\x00"
@@ -154,12 +156,26 @@ def test_what_cannot_be_opened_says_why() -> None:
         message = b"\x02" + len(body).to_bytes(3, "big") + body
         reply = read(hello, b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message)
         assert isinstance(reply, Flight) and reply.sealed and not reply.certificates
-        if group == 0x11EC:
+        if group == 0x11EE:
             assert why in reply.sealed
 
 
+def test_a_share_of_another_length_than_its_groups_is_garbage(
+    recorded: dict[str, tuple[Hello, bytes, bytes]],
+) -> None:
+    hello, data, _ = recorded["pyopenssl 1"]
+    size = int.from_bytes(data[3:5], "big")
+    at = data.index(b"\x11\xec\x04\x60") + 2
+    short = bytearray(data[5 : 5 + size - 1])  # one byte less, in all lengths around it
+    for where, width in ((1, 3), (at - 5, 2), (at - 5 - 4, 2), (4 + 2 + 32 + 33 + 3, 2)):
+        value = int.from_bytes(short[where : where + width], "big") - 1
+        short[where : where + width] = value.to_bytes(width, "big")
+    reply = read(hello, data[:3] + (size - 1).to_bytes(2, "big") + bytes(short))
+    assert reply == wire.Garbage("key_share: 1119 bytes instead of 1120")
+
+
 def test_a_hello_that_is_read_closely_has_the_share_that_it_needs() -> None:
-    for group in wire.shares(True):
-        assert wire.shares(True)[group] in wire.encode(modern(group), RANDOM)
+    for group, share in shares.of(True).items():
+        assert share in wire.encode(modern(group), RANDOM)
     plain = replace(modern(P384), closely=False)
-    assert wire.shares(True)[P384] not in wire.encode(plain, RANDOM)
+    assert shares.of(True)[P384] not in wire.encode(plain, RANDOM)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dh
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
 
 from tests.scan.real import observed
@@ -127,6 +129,29 @@ def test_who_can_do_ml_kem_is_told_from_who_prefers_it(
     assert "X25519MLKEM768" in target.protocols["TLSv1.3"].groups
     found = target.features["hybrid_preference"]
     assert (found["answer"], found["picked"], found["retry"]) == (answer, picked, retry)
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["MLKEM512", "MLKEM768", "MLKEM1024", "X25519MLKEM768", "SecP256r1MLKEM768",
+     "SecP384r1MLKEM1024", "ffdhe2048", "ffdhe3072"],
+)  # fmt: skip
+def test_a_server_of_one_group_shows_its_chain(group: str, tmp_path: Path) -> None:
+    """OpenSSL 3.5, TLS 1.3 and this group alone."""
+    suites = ECDHE_RSA_SIX[:1]
+    with pyopenssl.serve(tmp_path, "one-group", "TLSv1.3", suites, (group,), "server") as server:
+        target = observed(server.address, server.port, "localhost")
+    assert target.protocols["TLSv1.3"].groups == (group,)
+    pem = certificates.make(tmp_path / "certificates").chain("rsa").read_bytes()
+    chain = [c.fingerprint(SHA256()).hex() for c in x509.load_pem_x509_certificates(pem)]
+    assert [entry["fingerprint"] for entry in target.certificates] == chain
+    assert target.certificates[0]["versions"] == ["TLSv1.3"]
+    found = target.features
+    assert set(_silent(target)) <= {"session_tickets"}, found
+    assert found["signature_schemes"]["TLSv1.3"][0].startswith("rsa_pss")
+    kind = "DHE" if group.startswith("ffdhe") else "ECDHE"
+    reused = "unknown" if group.startswith("ML") else "no"  # of ML-KEM nothing can be
+    assert found["public_value_reuse"][kind] == reused
 
 
 OTHERS = {

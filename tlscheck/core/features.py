@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tlscheck.core import flight, registry, wire
+from tlscheck.core import flight, registry, shares, wire
 from tlscheck.core.eliminate import (
     Answer,
     Exploration,
@@ -118,8 +118,7 @@ class _Asker:
     def _modern(self, **more: Any) -> Hello | None:
         """A hello of TLS 1.3 with a share of the group that this server likes best of those
         whose answer can be opened; `None` when there is none."""
-        shares = wire.shares(True)
-        group = next((g for g in self.groups[Version.TLSv1_3] if g in shares), None)
+        group = shares.best(self.groups[Version.TLSv1_3])
         if group is None:
             return None
         return Hello(
@@ -148,7 +147,7 @@ class _Asker:
         while schemes:
             hello = self._modern(schemes=schemes, more=(_OCSP, _SCTS, _SIGNED_WITH))
             if hello is None:
-                why = "accepts no group whose answer can be opened without ML-KEM"
+                why = "accepts no group whose answer can be opened"
                 return (*found, Unknown(why))
             (answer,) = yield (hello,)
             found.append(answer)
@@ -184,7 +183,7 @@ class _Asker:
     def hybrid(self) -> Exploration[Asked]:
         """Hybrid groups without a share, beside classical ones with theirs."""
         groups = self.groups.get(Version.TLSv1_3, ())
-        shared = tuple(g for g in groups if g in wire.shares(False))
+        shared = tuple(g for g in groups if g in shares.of(False))
         hybrids = tuple(g for g in groups if _is_hybrid(g))
         if not shared or not hybrids:
             return _nothing()
@@ -436,7 +435,8 @@ def _reuse(flights: Sequence[Flight]) -> dict[str, Any]:
     for answer in flights:
         suite = registry.suites().get(answer.suite)
         if answer.public and suite:
-            kind = "DHE" if suite.key_exchange == "DHE" else "ECDHE"
+            finite = suite.key_exchange == "DHE" or answer.group in registry.ffdhe_groups()
+            kind = "DHE" if finite else "ECDHE"
             said.setdefault((kind, answer.group), []).append(answer.public)
     found = {}
     for kind in ("ECDHE", "DHE"):

@@ -1,9 +1,8 @@
 """A server's whole first flight, read closely: what a hello was answered beyond the pick. Pure.
 
 In TLS 1.2 and below it is in clear. In TLS 1.3 all after the ServerHello is sealed (RFC 8446,
-section 7.1), with keys that whoever sent a base point as its key share can compute: what both
-sides agree on is then the server's own public value. So the certificates can be read here too, and
-the handshake is still never finished: nothing is sent after the hello.
+section 7.1), with keys that whoever sent one of the `shares` can compute. So the certificates can
+be read here too, and the handshake is still never finished: nothing is sent after the hello.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-from tlscheck.core import registry, wire
+from tlscheck.core import registry, shares, wire
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Hello, Malformed, Picked, Reply
 
@@ -116,8 +115,11 @@ class Reader(wire.Reader):
             return
         group = share.uint(2, "group")
         public = share.vector(2, "key exchange")
-        self._more = replace(self._more, public=public[:MOST_KEPT])
-        secret = _agreed(group, public) if group in wire.shares(True) else None
+        self._more = replace(self._more, public=shares.dh_value(group, public))
+        try:
+            secret = shares.agreed(group, public)
+        except ValueError as fault:
+            raise Malformed(f"key_share: {fault}") from None
         suite = registry.suite_name(picked.suite)
         if secret is None or suite not in _SEALS:
             what = registry.group_name(group) if secret is None else suite
@@ -206,13 +208,6 @@ _SEALS = {
     "TLS_AES_128_CCM_SHA256": ("sha256", 16),
     "TLS_AES_128_CCM_8_SHA256": ("sha256", 16),
 }
-
-
-def _agreed(group: int, public: bytes) -> bytes:
-    """What a base point and the server's `public` value agree on: RFC 8446, section 7.4."""
-    if group in (0x0017, 0x0018, 0x0019):  # the x coordinate of an uncompressed point
-        return public[1 : 1 + len(public) // 2]
-    return public
 
 
 def _expand(name: str, secret: bytes, label: str, context: bytes, size: int) -> bytes:

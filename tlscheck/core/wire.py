@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Literal
 
-from tlscheck.core import registry
+from tlscheck.core import registry, shares
 from tlscheck.core.registry import Version
 
 RANDOM_BYTES = 64  # what `encode` needs: client random and session id
@@ -298,7 +298,7 @@ def _extensions(
         with out.extension(51), out.prefixed(2):  # key_share: RFC 8446, section 4.2.8
             sent = groups if which == "all" else groups[:1]
             for group in sent if shared else ():
-                if share := shares(closely).get(group):
+                if share := shares.of(closely).get(group):
                     out.uint(2, group)
                     with out.prefixed(2):
                         out.data += share
@@ -318,39 +318,6 @@ _USUAL_SCHEMES = (
     0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806,
     0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
 )  # fmt: skip
-
-# Valid public values that need no computation: the base points of X25519 and X448 (u = 9 and 5: RFC
-# 7748) and of P-256, P-384 and P-521 (FIPS 186-4, D.1.2). What is agreed on with a base point is
-# the other's own public value, so nothing that is said under it is secret.
-_SHARES = {
-    0x001D: (9).to_bytes(32, "little"),
-    0x0017: bytes.fromhex(
-        "04"
-        "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
-    ),
-}
-_MORE_SHARES = {
-    0x001E: (5).to_bytes(56, "little"),
-    0x0018: bytes.fromhex(
-        "04"
-        "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
-        "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f"
-    ),
-    0x0019: bytes.fromhex(
-        "04"
-        "00c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d"
-        "3dbaa14b5e77efe75928fe1dc127a2ffa8de3348b3c1856a429bf97e7e31c2e5bd66"
-        "011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e"
-        "662c97ee72995ef42640c550b9013fad0761353c7086a272c24088be94769fd16650"
-    ),
-}
-
-
-@cache
-def shares(closely: bool) -> Mapping[int, bytes]:
-    """The key shares there are, by group: the usual two, or all, where one alone is offered."""
-    return _SHARES | _MORE_SHARES if closely else _SHARES
 
 
 def _encode_ssl2(hello: Hello, random: bytes) -> bytes:
