@@ -16,7 +16,7 @@ import pytest
 
 from tests.scan.real import observed
 from tests.scan.test_features import OAKLEY_2, s_server
-from tests.servers import nginx, openssl
+from tests.servers import gnutls, holes, jsse, nginx, openssl
 from tests.servers.profile import Server
 from tlscheck.core import conduct
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
@@ -24,6 +24,7 @@ from tlscheck.io import deep
 from tlscheck.scan import World
 
 SECONDS = 60.0
+HOLES = ("heartbleed", "ccs_injection")
 
 
 def asked(address: str, port: int, seconds: float = SECONDS) -> dict[str, Any]:
@@ -50,22 +51,66 @@ def test_a_healthy_server_raises_nothing_and_both_agree(start: Any, tmp_path: Pa
     assert target.deep and target.deep["outcome"] == "yes", target.deep
     assert {said["answer"] for said in target.deep["compared"].values()} == {"agree"}
     assert troubles(target) == []
-    for name in ("heartbleed", "ccs_injection", "robot", "client_renegotiation", "compression"):
-        assert target.deep[name]["answer"] in ("no", "unknown"), target.deep[name]
+    for name in (*HOLES, "robot", "client_renegotiation", "compression"):
+        allowed = ("no", "not_applicable") if name in HOLES else ("no", "unknown")
+        assert target.deep[name]["answer"] in allowed, target.deep[name]
     leaves = {c["fingerprint"] for c in target.certificates if c["position"] == 0}
     theirs = {d["fingerprint"] for d in target.deep["certificates"]["deployments"]}
     assert theirs <= leaves and theirs
 
 
-def test_what_cannot_be_vulnerable_is_no_and_what_was_not_tried_is_unknown(tmp_path: Path) -> None:
+def test_old_holes_are_looked_for_where_an_old_version_is_offered(tmp_path: Path) -> None:
     with openssl.client_order(tmp_path) as server:
         found = asked(server.address, server.port)
-    assert found["heartbleed"]["answer"] == found["ccs_injection"]["answer"] == "no"
     assert found["robot"]["answer"] == "no" and found["extended_master_secret"]["answer"] == "yes"
+    for name in HOLES:
+        assert found[name] == {"answer": "no", "why": None}
     with nginx.only_1_3(tmp_path / "modern") as server:
         found = asked(server.address, server.port)
-    assert "does not try it" in found["heartbleed"]["why"]
-    assert found["heartbleed"]["answer"] == "unknown"
+    why = "nothing older than TLS 1.3 is offered"
+    for name in HOLES:
+        assert found[name] == {"answer": "not_applicable", "why": why}
+
+
+@pytest.mark.parametrize("start", [nginx.modern, gnutls.client_order, jsse.everything])
+def test_a_healthy_server_of_tls_13_and_older_is_asked_for_old_holes(
+    start: Any, tmp_path: Path
+) -> None:
+    with start(tmp_path) as server:
+        assert {"TLSv1.2", "TLSv1.3"} <= set(server.profile.protocols)
+        found = asked(server.address, server.port)
+    for name in HOLES:
+        assert found[name] == {"answer": "no", "why": None}
+
+
+@pytest.mark.parametrize(
+    ("hole", "name", "rule"),
+    [(holes.heartbleed, "heartbleed", "heartbleed"),
+     (holes.early_ccs, "ccs_injection", "ccs-injection")],
+)  # fmt: skip
+@pytest.mark.parametrize("start", [nginx.modern, nginx.twelve])
+def test_an_old_hole_is_found_although_tls_13_is_on_offer(
+    hole: holes.Hole, name: str, rule: str, start: Any, tmp_path: Path
+) -> None:
+    with start(tmp_path) as server, holes.before(server, hole, holes.unnamed) as front:
+        target = seen(front)
+    assert target.protocols["TLSv1.3"].offered == ("yes" if start is nginx.modern else "no")
+    assert target.deep and target.deep[name] == {"answer": "yes", "why": None}
+    (other,) = set(HOLES) - {name}
+    assert target.deep[other] == {"answer": "no", "why": None}
+    assert troubles(target) == [rule]
+
+
+def test_a_refusal_before_the_question_is_no_answer_to_it(tmp_path: Path) -> None:
+    """sslyze asks with the one suite that it has found before, and takes an alert for a "no"."""
+    with (
+        nginx.modern(tmp_path) as server,
+        holes.before(server, holes.heartbleed, holes.narrow) as front,
+    ):
+        found = asked(front.address, front.port)
+    for name in HOLES:
+        assert found[name]["answer"] == "unknown"
+        assert "ended before the ServerHelloDone" in found[name]["why"]
 
 
 def test_renegotiation_at_a_clients_will_is_found(tmp_path: Path) -> None:

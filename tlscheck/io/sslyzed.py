@@ -5,7 +5,8 @@
 dies, ends this process. On stdout comes one JSON object; nothing is fetched, no redirect followed.
 
 What sslyze takes for an answer although it was a silence is made a fault here, so that it becomes
-unknown: where it says "no" after a time-out, it is given an exception that it does not expect.
+unknown: where it says "no" after a time-out, it is given an exception that it does not expect. And
+what it says without asking is asked: Heartbleed and CCS injection where TLS 1.3 is spoken, too.
 """
 
 from __future__ import annotations
@@ -34,8 +35,19 @@ class _Never(Exception):
     """Nobody raises it: what stands in its place is no longer caught."""
 
 
+class _NothingOlder(Exception):
+    """sslyze could agree on no version before TLS 1.3."""
+
+
 def _said(answer: str, why: str | None = None, **more: Any) -> dict[str, Any]:
     return {"answer": answer, "why": why, **more}
+
+
+def _put(module: Any, name: str, what: Any) -> None:
+    """Puts `what` in the place of a module's `name`. Raises AttributeError where there is none: an
+    sslyze that is built otherwise is better not asked."""
+    getattr(module, name)
+    setattr(module, name, what)
 
 
 def _strict() -> None:
@@ -60,9 +72,79 @@ def _strict() -> None:
         (session_renegotiation_plugin, ("socket",)),
     ):
         for name in names:
-            getattr(module, name)  # an sslyze that is built otherwise is better not asked
-            setattr(module, name, closed if name == "socket" else _Never)
-    http_headers_plugin._detect_http_redirection = lambda **_: None
+            _put(module, name, closed if name == "socket" else _Never)
+    _put(http_headers_plugin, "_detect_http_redirection", lambda **_: None)
+
+
+def _asking() -> None:
+    """Lets sslyze try Heartbleed and CCS injection with the server's name, as all else, and where
+    TLS 1.3 is on offer in the newest version before it. It takes any refusal for a "no" there: one
+    that came before the ServerHelloDone, and so before the question, becomes a fault."""
+    import contextlib
+    import dataclasses
+    import functools
+
+    from sslyze import TlsVersionEnum, server_connectivity
+    from sslyze.plugins import heartbleed_plugin, openssl_ccs_injection_plugin
+    from tls_parser.handshake_protocol import TlsHandshakeRecord, TlsHandshakeTypeByte
+    from tls_parser.parser import TlsRecordParser
+
+    heard = threading.local()  # sslyze asks a question in one thread
+    one = threading.Lock()
+
+    class Listening:
+        """A `TlsRecordParser` that notes whether a ServerHelloDone came."""
+
+        @staticmethod
+        def parse_bytes(raw: bytes) -> Any:
+            record, size = TlsRecordParser.parse_bytes(raw)
+            if isinstance(record, TlsHandshakeRecord):
+                kinds = (message.handshake_type for message in record.subprotocol_messages)
+                heard.done |= TlsHandshakeTypeByte.SERVER_DONE in kinds
+            return record, size
+
+    class Named(server_connectivity.ServerConnectivityInfo):
+        """Always sends the server's name."""
+
+        def get_preconfigured_tls_connection(self, *words: Any, **more: Any) -> Any:
+            more.pop("should_enable_server_name_indication", None)
+            return super().get_preconfigured_tls_connection(*words, **more)
+
+    @functools.cache
+    def older(location: Any, network: Any) -> Any:
+        for name in ("TLS_1_2", "TLS_1_1", "TLS_1_0", "SSL_3_0"):
+            with contextlib.suppress(server_connectivity._TlsVersionNotSupported):
+                return server_connectivity._detect_support_for_tls_1_2_or_below(
+                    location, network, TlsVersionEnum[name]
+                )
+        return None
+
+    def asked(test: Callable[[Any], bool], info: Any) -> bool:
+        probed = info.tls_probing_result
+        if probed.highest_tls_version_supported is TlsVersionEnum.TLS_1_3:
+            with one:
+                found = older(info.server_location, info.network_configuration)
+            if found is None:
+                raise _NothingOlder
+            probed = dataclasses.replace(
+                probed,
+                highest_tls_version_supported=found.tls_version_supported,
+                cipher_suite_supported=found.cipher_suite_supported,
+            )
+        heard.done = False
+        named = Named(info.server_location, info.network_configuration, probed)
+        if test(named):
+            return True
+        if not heard.done:
+            raise ConnectionError("ended before the ServerHelloDone")
+        return False
+
+    for module, name in (
+        (heartbleed_plugin, "_test_heartbleed"),
+        (openssl_ccs_injection_plugin, "_test_for_ccs_injection"),
+    ):
+        _put(module, name, functools.partial(asked, getattr(module, name)))
+        _put(module, "TlsRecordParser", Listening)
 
 
 def _scanned(asked: dict[str, Any]) -> Any:
@@ -95,8 +177,6 @@ def _report(result: Any) -> dict[str, Any]:
         trace = result.connectivity_error_trace
         return {"outcome": "unknown", "why": _short(trace) or "no connection", "tool": tool}
     found = result.scan_result
-    newest = result.connectivity_result.highest_tls_version_supported.name
-    modern = newest == "TLS_1_3"
 
     def told(name: str, tell: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         attempt = getattr(found, name)
@@ -108,20 +188,24 @@ def _report(result: Any) -> dict[str, Any]:
             )
         return tell(attempt.result)
 
-    def unless_modern(answer: bool) -> dict[str, Any]:
-        """It does not try these where TLS 1.3 is spoken, and says no."""
-        if modern and not answer:
-            return _said("unknown", "sslyze does not try it where TLS 1.3 is offered")
-        return _said(_word(answer))
+    versions = {label: told(name, _suites) for label, name in _VERSIONS.items()}
+
+    def hole(name: str, tell: Callable[[Any], bool]) -> dict[str, Any]:
+        """What versions before TLS 1.3 alone can have."""
+        trace = getattr(found, name).error_trace
+        if trace is None or trace.exc_type is not _NothingOlder:
+            return told(name, lambda result: _said(_word(tell(result))))
+        old = (said["answer"] for label, said in versions.items() if label != "TLSv1.3")
+        if all(answer == "no" for answer in old):
+            return _said("not_applicable", "nothing older than TLS 1.3 is offered")
+        return _said("unknown", "sslyze could agree on no version before TLS 1.3")
 
     return {
         "outcome": "yes",
         "why": None,
         "tool": tool,
-        "heartbleed": told("heartbleed", lambda r: unless_modern(r.is_vulnerable_to_heartbleed)),
-        "ccs_injection": told(
-            "openssl_ccs_injection", lambda r: unless_modern(r.is_vulnerable_to_ccs_injection)
-        ),
+        "heartbleed": hole("heartbleed", lambda r: r.is_vulnerable_to_heartbleed),
+        "ccs_injection": hole("openssl_ccs_injection", lambda r: r.is_vulnerable_to_ccs_injection),
         "robot": told("robot", lambda r: _robot(r.robot_result.value)),
         "client_renegotiation": told(
             "session_renegotiation",
@@ -151,7 +235,7 @@ def _report(result: Any) -> dict[str, Any]:
         "strict_transport_security": told("http_headers", _hsts),
         "curves": told("elliptic_curves", _curves),
         "certificates": told("certificate_info", _deployments),
-        "versions": {label: told(name, _suites) for label, name in _VERSIONS.items()},
+        "versions": versions,
     }
 
 
@@ -247,6 +331,7 @@ def main() -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     _strict()
+    _asking()
     json.dump(_report(_scanned(asked)), out)
     out.flush()
     os._exit(0)  # its threads may still wait for a server

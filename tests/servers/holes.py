@@ -1,0 +1,148 @@
+"""A real server behind a front with a hole of the old days, which no server at hand has any more.
+
+The front hands on all that is said, but for the one thing that its hole is about. That stands in
+the way of a hello without TLS 1.3 alone: whoever asks for the newest version sees nothing of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .faults import asked, made
+from .process import ADDRESS
+from .profile import Server
+
+CHANGE_CIPHER_SPEC, APPLICATION_DATA, HEARTBEAT = 20, 23, 24
+BAD_RECORD_MAC, HANDSHAKE_FAILURE = 20, 40
+_DONE = made.message(made.DONE, b"")
+
+Hole = Callable[[int, bytes], bytes | None]
+"""What is answered to a record (type, body) of the client's; `None` where it is handed on."""
+
+
+def heartbleed(kind: int, body: bytes) -> bytes | None:
+    """CVE-2014-0160: as much is said as was asked for, whatever came. Of the memory that it would
+    come from the client's own words are the most."""
+    if kind != HEARTBEAT:
+        return None
+    size = int.from_bytes(body[1:3], "big")
+    said = (body[3:] + b"\x01" * size)[: min(size, 0x3FF0)]
+    return made.record(HEARTBEAT, b"\x02" + made.vector(2, said))
+
+
+def early_ccs(kind: int, body: bytes) -> bytes | None:
+    """CVE-2014-0224: a ChangeCipherSpec is taken before there is a key, so that what comes next
+    is taken for sealed, and found to be sealed badly."""
+    if kind == CHANGE_CIPHER_SPEC:
+        return b""
+    return made.alert(BAD_RECORD_MAC) if kind == APPLICATION_DATA else None
+
+
+def nobody(hello: asked.Asked) -> bool:
+    return False
+
+
+def unnamed(hello: asked.Asked) -> bool:
+    """One without a server name."""
+    return hello.name is None
+
+
+def narrow(hello: asked.Asked) -> bool:
+    """One of an old version, of a suite or two."""
+    return hello.version <= 0x0303 and len(hello.suites) < 4
+
+
+@contextmanager
+def before(
+    server: Server, hole: Hole, refused: Callable[[asked.Asked], bool] = nobody
+) -> Iterator[Server]:
+    """The front, before `server`, while the block lasts. A hello that is `refused` meets an
+    alert."""
+
+    class Front(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            place = (server.address, server.port)
+            with (
+                contextlib.suppress(OSError, asked.NotAHello),
+                socket.create_connection(place, timeout=10) as behind,
+            ):
+                self.request.settimeout(10)
+                _front(self.request, behind, hole, refused)
+
+    class Listener(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 100
+
+    with Listener((ADDRESS, 0), Front) as listener:
+        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield Server(server.name, ADDRESS, listener.server_address[1], server.profile)
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+def _front(
+    client: socket.socket,
+    behind: socket.socket,
+    hole: Hole,
+    refused: Callable[[asked.Asked], bool],
+) -> None:
+    heard = b""
+    while (hello := asked.read(heard)) is None:
+        piece = client.recv(1 << 16)
+        if not piece:
+            return
+        heard += piece
+    if refused(hello):
+        client.sendall(made.alert(HANDSHAKE_FAILURE))
+        return
+    size = 5 + int.from_bytes(heard[3:5], "big")  # of a hello in one record
+    if hello.version > 0x0303 or hello.ssl2:
+        behind.sendall(heard)
+        _both_ways(client, behind)
+        return
+    early = heard[size:]
+    behind.sendall(heard[:size])
+    answer = b""
+    # To its end, or to an alert, or to where a session that is resumed becomes sealed.
+    while not answer.endswith(_DONE) and all(r[0] == made.HANDSHAKE for r in made.records(answer)):
+        piece = behind.recv(1 << 16)
+        if not piece:
+            break
+        answer += piece
+    client.sendall(answer)
+    while True:
+        while len(early) < 5 or len(early) < 5 + int.from_bytes(early[3:5], "big"):
+            piece = client.recv(1 << 16)
+            if not piece:
+                return
+            early += piece
+        ((kind, version, body), *_) = made.records(early)
+        early = early[5 + len(body) :]
+        said = hole(kind, body)
+        if said is None:  # nothing for the hole: the rest is between these two
+            behind.sendall(made.record(kind, body, version) + early)
+            _both_ways(client, behind)
+            return
+        client.sendall(said)
+
+
+def _both_ways(client: socket.socket, behind: socket.socket) -> None:
+    def hand_on(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(1 << 16):
+                other.sendall(piece)
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
+
+    back = threading.Thread(target=hand_on, args=(behind, client))
+    back.start()
+    hand_on(client, behind)
+    back.join()
