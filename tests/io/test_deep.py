@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from tests.scan.real import observed
-from tests.scan.test_features import OAKLEY_2, s_server
-from tests.servers import gnutls, holes, jsse, nginx, openssl
+from tests.scan.test_features import s_server, weak_dh_flags
+from tests.servers import fronts, gnutls, jsse, nginx, openssl
 from tests.servers.profile import Server
 from tlscheck.core import conduct
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
@@ -85,14 +85,14 @@ def test_a_healthy_server_of_tls_13_and_older_is_asked_for_old_holes(
 
 @pytest.mark.parametrize(
     ("hole", "name", "rule"),
-    [(holes.heartbleed, "heartbleed", "heartbleed"),
-     (holes.early_ccs, "ccs_injection", "ccs-injection")],
+    [(fronts.heartbleed, "heartbleed", "heartbleed"),
+     (fronts.early_ccs, "ccs_injection", "ccs-injection")],
 )  # fmt: skip
 @pytest.mark.parametrize("start", [nginx.modern, nginx.twelve])
 def test_an_old_hole_is_found_although_tls_13_is_on_offer(
-    hole: holes.Hole, name: str, rule: str, start: Any, tmp_path: Path
+    hole: fronts.Hole, name: str, rule: str, start: Any, tmp_path: Path
 ) -> None:
-    with start(tmp_path) as server, holes.before(server, hole, holes.unnamed) as front:
+    with start(tmp_path) as server, fronts.before(server, hole, fronts.unnamed) as front:
         target = seen(front)
     assert target.protocols["TLSv1.3"].offered == ("yes" if start is nginx.modern else "no")
     assert target.deep and target.deep[name] == {"answer": "yes", "why": None}
@@ -105,7 +105,7 @@ def test_a_refusal_before_the_question_is_no_answer_to_it(tmp_path: Path) -> Non
     """sslyze asks with the one suite that it has found before, and takes an alert for a "no"."""
     with (
         nginx.modern(tmp_path) as server,
-        holes.before(server, holes.heartbleed, holes.narrow) as front,
+        fronts.before(server, fronts.heartbleed, fronts.narrow) as front,
     ):
         found = asked(front.address, front.port)
     for name in HOLES:
@@ -122,15 +122,7 @@ def test_renegotiation_at_a_clients_will_is_found(tmp_path: Path) -> None:
 
 
 def test_a_weak_dh_group_is_found(tmp_path: Path) -> None:
-    from cryptography.hazmat.primitives.asymmetric import dh
-    from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
-
-    file = tmp_path / "dh.pem"
-    parameters = dh.DHParameterNumbers(OAKLEY_2, 2).parameters()
-    file.write_bytes(parameters.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
-    with s_server(
-        tmp_path, "-dhparam", file, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA256:@SECLEVEL=0"
-    ) as server:
+    with s_server(tmp_path, *weak_dh_flags(tmp_path)) as server:
         target = seen(server)
     assert troubles(target) == ["weak-dh"]
     assert target.deep and target.deep["compared"]["TLSv1.2"]["answer"] != "disagree"

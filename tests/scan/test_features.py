@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import dh
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, ParameterFormat
 
 from tests.scan.real import observed
-from tests.servers import certificates, gnutls, jsse, nginx, nss, openssl, pyopenssl, tlslite
+from tests.servers import certificates, gnutls, jsse, nginx, nss, old, openssl, pyopenssl, tlslite
 from tests.servers.names import ECDHE_RSA_SIX
 from tests.servers.process import ADDRESS, program, running
 from tests.servers.profile import Profile, Server
@@ -94,21 +92,21 @@ def test_one_version_alone(tmp_path: Path) -> None:
         assert found[name]["answer"] == "not_applicable", found[name]
 
 
-OAKLEY_2 = int(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
-    "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
-    "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
-    16,
-)  # RFC 2409, section 6.2: 1024 bits
+@pytest.mark.parametrize(
+    ("switch", "answer"), [("", "yes"), (":%DISABLE_SAFE_RENEGOTIATION", "no")]
+)
+def test_secure_renegotiation_and_none(switch: str, answer: str, tmp_path: Path) -> None:
+    with gnutls.serve(tmp_path, "gnutls", f"NORMAL:-VERS-TLS1.3{switch}", {}) as server:
+        assert features(server)["secure_renegotiation"] == {"answer": answer, "why": None}
+
+
+def weak_dh_flags(directory: Path) -> tuple[str | Path, ...]:
+    suite = "DHE-RSA-AES128-SHA256:@SECLEVEL=0"
+    return "-dhparam", old.weak_dh(directory), "-tls1_2", "-cipher", suite
 
 
 def test_the_size_of_a_weak_dh_parameter(tmp_path: Path) -> None:
-    parameters = dh.DHParameterNumbers(OAKLEY_2, 2).parameters()
-    file = tmp_path / "dh.pem"
-    file.write_bytes(parameters.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
-    found = of(
-        tmp_path, "-dhparam", file, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA256:@SECLEVEL=0"
-    )
+    found = of(tmp_path, *weak_dh_flags(tmp_path))
     assert found["dh"] == {"answer": "yes", "why": None, "bits": 1024, "group": None}
     assert found["public_value_reuse"]["DHE"] == "no"
 

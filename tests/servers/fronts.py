@@ -1,7 +1,7 @@
-"""A real server behind a front with a hole of the old days, which no server at hand has any more.
+"""Real servers behind a front of our own, which does what no server at hand does any more.
 
-The front hands on all that is said, but for the one thing that its hole is about. That stands in
-the way of a hello without TLS 1.3 alone: whoever asks for the newest version sees nothing of it.
+A front hands on what is said, but for one thing. A hole of the old days stands in the way of a
+hello without TLS 1.3 alone: whoever asks for the newest version sees nothing of it.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 
 from .faults import asked, made
 from .process import ADDRESS
-from .profile import Server
+from .profile import Profile, Server
 
 CHANGE_CIPHER_SPEC, APPLICATION_DATA, HEARTBEAT = 20, 23, 24
 BAD_RECORD_MAC, HANDSHAKE_FAILURE = 20, 40
 _DONE = made.message(made.DONE, b"")
+SECONDS = 10.0  # of one read
 
 Hole = Callable[[int, bytes], bytes | None]
 """What is answered to a record (type, body) of the client's; `None` where it is handed on."""
@@ -54,60 +56,87 @@ def unnamed(hello: asked.Asked) -> bool:
 
 def narrow(hello: asked.Asked) -> bool:
     """One of an old version, of a suite or two."""
-    return hello.version <= 0x0303 and len(hello.suites) < 4
+    return _is_old(hello) and len(hello.suites) < 4
+
+
+def before(
+    server: Server, hole: Hole, refused: Callable[[asked.Asked], bool] = nobody
+) -> AbstractContextManager[Server]:
+    """A front before `server`, with a hole. A hello that is `refused` meets an alert."""
+
+    def handle(client: socket.socket) -> None:
+        heard, hello = _hello(client)
+        if refused(hello):
+            client.sendall(made.alert(HANDSHAKE_FAILURE))
+            return
+        with _behind(server) as behind:
+            if _is_old(hello):
+                _with_hole(client, behind, heard, hole)
+            else:
+                behind.sendall(heard)
+                _both_ways(client, behind)
+
+    return _listening(server, handle)
+
+
+def divided(modern: Server, old: Server) -> AbstractContextManager[Server]:
+    """A front that hands hellos of TLS 1.3 to one server and all others to another."""
+
+    def handle(client: socket.socket) -> None:
+        heard, hello = _hello(client)
+        with _behind(modern if hello.version > 0x0303 else old) as behind:
+            behind.sendall(heard)
+            _both_ways(client, behind)
+
+    both = Profile({**old.profile.protocols, "TLSv1.3": modern.profile.protocols["TLSv1.3"]})
+    return _listening(Server(f"{modern.name}-{old.name}", ADDRESS, 0, both), handle)
 
 
 @contextmanager
-def before(
-    server: Server, hole: Hole, refused: Callable[[asked.Asked], bool] = nobody
-) -> Iterator[Server]:
-    """The front, before `server`, while the block lasts. A hello that is `refused` meets an
-    alert."""
+def _listening(server: Server, handle: Callable[[socket.socket], None]) -> Iterator[Server]:
+    """In the name of `server`, while the block lasts."""
 
-    class Front(socketserver.BaseRequestHandler):
+    class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            place = (server.address, server.port)
-            with (
-                contextlib.suppress(OSError, asked.NotAHello),
-                socket.create_connection(place, timeout=10) as behind,
-            ):
-                self.request.settimeout(10)
-                _front(self.request, behind, hole, refused)
+            self.request.settimeout(SECONDS)
+            with contextlib.suppress(OSError, asked.NotAHello):
+                handle(self.request)
 
     class Listener(socketserver.ThreadingTCPServer):
         daemon_threads = True
         request_queue_size = 100
 
-    with Listener((ADDRESS, 0), Front) as listener:
+    with Listener((ADDRESS, 0), Handler) as listener:
         thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield Server(server.name, ADDRESS, listener.server_address[1], server.profile)
+            yield replace(server, address=ADDRESS, port=listener.server_address[1])
         finally:
             listener.shutdown()
             thread.join()
 
 
-def _front(
-    client: socket.socket,
-    behind: socket.socket,
-    hole: Hole,
-    refused: Callable[[asked.Asked], bool],
-) -> None:
+def _behind(server: Server) -> socket.socket:
+    return socket.create_connection((server.address, server.port), timeout=SECONDS)
+
+
+def _is_old(hello: asked.Asked) -> bool:
+    return 0x0300 <= hello.version <= 0x0303
+
+
+def _hello(client: socket.socket) -> tuple[bytes, asked.Asked]:
+    """What the client has said so far, and the hello in it."""
     heard = b""
     while (hello := asked.read(heard)) is None:
         piece = client.recv(1 << 16)
         if not piece:
-            return
+            raise ConnectionAbortedError
         heard += piece
-    if refused(hello):
-        client.sendall(made.alert(HANDSHAKE_FAILURE))
-        return
+    return heard, hello
+
+
+def _with_hole(client: socket.socket, behind: socket.socket, heard: bytes, hole: Hole) -> None:
     size = 5 + int.from_bytes(heard[3:5], "big")  # of a hello in one record
-    if hello.version > 0x0303 or hello.ssl2:
-        behind.sendall(heard)
-        _both_ways(client, behind)
-        return
     early = heard[size:]
     behind.sendall(heard[:size])
     answer = b""
