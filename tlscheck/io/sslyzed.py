@@ -78,14 +78,16 @@ def _strict() -> None:
 
 def _asking() -> None:
     """Lets sslyze try Heartbleed and CCS injection with the server's name, as all else, and where
-    TLS 1.3 is on offer in the newest version before it. It takes any refusal for a "no" there: one
-    that came before the ServerHelloDone, and so before the question, becomes a fault."""
+    TLS 1.3 is on offer in the newest version before it. It takes any end for a "no" there: one
+    before the ServerHelloDone, and so before the question, becomes a fault, and so does one without
+    an alert after an early ChangeCipherSpec, for the alert alone tells who took it."""
     import contextlib
     import dataclasses
     import functools
 
     from sslyze import TlsVersionEnum, server_connectivity
     from sslyze.plugins import heartbleed_plugin, openssl_ccs_injection_plugin
+    from tls_parser.alert_protocol import TlsAlertRecord
     from tls_parser.handshake_protocol import TlsHandshakeRecord, TlsHandshakeTypeByte
     from tls_parser.parser import TlsRecordParser
 
@@ -93,7 +95,7 @@ def _asking() -> None:
     one = threading.Lock()
 
     class Listening:
-        """A `TlsRecordParser` that notes whether a ServerHelloDone came."""
+        """A `TlsRecordParser` that notes whether a ServerHelloDone came, and an alert."""
 
         @staticmethod
         def parse_bytes(raw: bytes) -> Any:
@@ -101,6 +103,7 @@ def _asking() -> None:
             if isinstance(record, TlsHandshakeRecord):
                 kinds = (message.handshake_type for message in record.subprotocol_messages)
                 heard.done |= TlsHandshakeTypeByte.SERVER_DONE in kinds
+            heard.alert |= isinstance(record, TlsAlertRecord)
             return record, size
 
     class Named(server_connectivity.ServerConnectivityInfo):
@@ -119,7 +122,7 @@ def _asking() -> None:
                 )
         return None
 
-    def asked(test: Callable[[Any], bool], info: Any) -> bool:
+    def asked(test: Callable[[Any], bool], alert: bool, info: Any) -> bool:
         probed = info.tls_probing_result
         if probed.highest_tls_version_supported is TlsVersionEnum.TLS_1_3:
             with one:
@@ -131,19 +134,21 @@ def _asking() -> None:
                 highest_tls_version_supported=found.tls_version_supported,
                 cipher_suite_supported=found.cipher_suite_supported,
             )
-        heard.done = False
+        heard.done = heard.alert = False
         named = Named(info.server_location, info.network_configuration, probed)
         if test(named):
             return True
         if not heard.done:
             raise ConnectionError("ended before the ServerHelloDone")
+        if alert and not heard.alert:
+            raise ConnectionError("ended without an alert")
         return False
 
-    for module, name in (
-        (heartbleed_plugin, "_test_heartbleed"),
-        (openssl_ccs_injection_plugin, "_test_for_ccs_injection"),
+    for module, name, alert in (
+        (heartbleed_plugin, "_test_heartbleed", False),
+        (openssl_ccs_injection_plugin, "_test_for_ccs_injection", True),
     ):
-        _put(module, name, functools.partial(asked, getattr(module, name)))
+        _put(module, name, functools.partial(asked, getattr(module, name), alert))
         _put(module, "TlsRecordParser", Listening)
 
 
