@@ -77,6 +77,46 @@ def test_a_likely_server_is_found_sooner_than_by_asking_one_after_another(number
         assert quick.seconds < slow.seconds / 1.5
 
 
+MANY = tuple(  # without an ECDSA suite, and in no order that is known
+    suite.code
+    for suite in sorted(registry.suites().values(), key=lambda suite: suite.code * 7919 % 65521)
+    if suite.key_exchange in ("RSA", "ECDHE")
+    and suite.authentication == "RSA"
+    and suite.first is not Version.TLSv1_3
+)
+
+
+@pytest.mark.parametrize("order", [tuple(sorted(MANY)), MANY], ids=["by code", "at random"])
+def test_a_long_list_like_none_that_is_known_is_found_in_parts(order: tuple[int, ...]) -> None:
+    profile = server(order, OLD)
+    quick = scanned(Server(profile))
+    slow = scanned(Server(profile), replace(Limits(), guess=False))
+    for each in (quick, slow):
+        found_exactly(each.endpoint, profile)
+    assert quick.endpoint.targets[0].protocols == slow.endpoint.targets[0].protocols
+    most = slow.endpoint.targets[0].connections
+    assert quick.endpoint.targets[0].connections <= 2 * most
+    if order != MANY:
+        assert quick.seconds < slow.seconds / 2
+
+
+def test_what_only_a_part_of_a_list_brings_out_is_not_lost() -> None:
+    """A server that hides a suite from all but short lists: it was picked once, so it is there."""
+    profile, shy = server(tuple(sorted(MANY)), OLD), sorted(MANY)[20]
+
+    async def serve(hello: Hello, wait: float) -> Reply:
+        await asyncio.sleep(ROUND_TRIP)
+        if len(hello.suites) > 60:
+            hello = replace(hello, suites=tuple(s for s in hello.suites if s != shy))
+        return plainly(profile, hello)
+
+    report = scanned(serve).endpoint
+    suites = report.targets[0].protocols["TLSv1.2"].suites
+    assert registry.suite_name(shy) in suites
+    assert set(suites) == {registry.suite_name(s) for s in MANY}
+    assert report.mixed
+
+
 @dataclass
 class Clocked:
     """A server that notes when it was asked first and answered last, and how many at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -38,6 +39,7 @@ DNS_SECONDS = 15.0
 MOST_ADDRESSES = 128  # of one name that are asked
 MOST_HTTPS = 32  # HTTPS requests at once
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+GC_EVERY = 5000  # objects, between looking for cycles among the new ones
 OUR_FILES = 16  # descriptors that are none of the scan's connections
 
 T = TypeVar("T")
@@ -70,6 +72,9 @@ def run(job: Job, journal: Journal | None = None) -> Done:
     """Scan and judge. With a `journal` its run is gone on with: what is finished there is not asked
     again, and what gets finished is added to it."""
     limits = _within_descriptors(job.limits)
+    # What was imported stays; and with so many objects alive, looking for cycles takes its time.
+    gc.freeze()
+    gc.set_threshold(GC_EVERY)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(replace(job, limits=limits), journal))
 

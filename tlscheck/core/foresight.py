@@ -73,9 +73,17 @@ def fits_all(trail: Trail, first: Said) -> bool:
 
 def same(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
     """Whether an exploration has asked just the questions of `trail` and got the same answers."""
-    return len(log) == len(trail) and {
-        (nameless(hello), _told(answer)) for hello, answer in log
-    } == {(hello, _told(answer)) for hello, answer in trail}
+    asked = {nameless(hello) for hello, _ in log}
+    return len(log) == len(trail) and asked == {hello for hello, _ in trail} and within(log, trail)
+
+
+def within(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
+    """Whether all that was asked is asked on `trail`, too, and was answered alike."""
+    expected = dict(trail)
+    return all(
+        (there := expected.get(nameless(hello))) is not None and _told(answer) == _told(there)
+        for hello, answer in log
+    )
 
 
 def _told(answer: Answer) -> Answer:

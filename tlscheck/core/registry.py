@@ -221,6 +221,7 @@ def groups_of(version: Version) -> tuple[int, ...]:
     return tuple(g for g in GROUPS if g < 0x0200 and g not in _OF_13_ONLY)
 
 
+@cache
 def curves_of(version: Version) -> tuple[int, ...]:
     """The elliptic curves among `groups_of(version)`."""
     return tuple(g for g in groups_of(version) if g in _CURVES)

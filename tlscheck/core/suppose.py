@@ -123,10 +123,11 @@ def _picks(log: Said, version: Version) -> Iterator[tuple[Hello, Picked | None]]
 def _suite_clues(log: Said, version: Version) -> Iterator[_Clue]:
     known = {p.group for _, p in _picks(log, version) if p and p.group is not None}
     for hello, picked in _picks(log, version):
-        # Without all groups in common its choice among the suites may be another.
+        choice = picked.suite if picked else None
         if known <= _set(hello.groups):
-            choice = picked.suite if picked else None
             yield _Clue(version, hello.suites, _set(hello.suites), choice)
+        elif choice is not None:  # without a group its preference may be another
+            yield _Clue(version, (choice,), frozenset({choice}), choice)
 
 
 def _group_clues(log: Said, version: Version) -> Iterator[_Clue]:

@@ -50,15 +50,12 @@ async def exchange(
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connected = False
         try:
-            async with asyncio.timeout(connect):
+            async with asyncio.timeout(connect) as limit:
                 await loop.sock_connect(sock, (address, port))
-        except TimeoutError:
-            return Silent("connect")
-        except OSError as fault:
-            return _connect_fault(fault, family)
-        try:
-            async with asyncio.timeout(read):
+                connected = True
+                limit.reschedule(loop.time() + read)
                 await loop.sock_sendall(sock, sent)
                 while True:
                     data = await loop.sock_recv(sock, 16384)
@@ -67,9 +64,9 @@ async def exchange(
                     if reply := reader.feed(data):
                         return reply
         except TimeoutError:
-            return reader.end(Silent("read"))
+            return reader.end(Silent("read")) if connected else Silent("connect")
         except OSError as fault:
-            if fault.errno in _RESET:
+            if connected and fault.errno in _RESET:
                 return reader.end(Hangup("reset"))
             return _connect_fault(fault, family)
     finally:

@@ -107,6 +107,8 @@ class Run:
                 odd = odd or other
         finally:
             self.probers.discard(prober)
+            prober.ahead.forget()
+            prober.log.clear()
         _add_group(answered, facts)
         mixed = mixed or odd
         features = dict(found.features)
@@ -190,7 +192,9 @@ async def _explore(
     asked = tuple(prober.log)
     if taught and foresight.same(asked, taught.trail) and await lesson.proven(taught):
         await prober.answers(doubt.briefly(asked))
-        mixed = doubt.contradiction(prober.log)
+        # What it has said since is held against all it said only if it is something new.
+        alike = foresight.within(prober.log, taught.trail)
+        mixed = None if alike else doubt.contradiction(prober.log)
     elif not prober.limits.again and doubt.agreed(asked):
         mixed = doubt.contradiction(prober.log)
         with lesson.learn(_trail(asked, facts)) as fresh:

@@ -107,6 +107,17 @@ class Ahead:
         told = ((s.hello, s.reply.result()) for s in steps if s.reply.done())
         return tuple((hello, reply) for hello, reply in told if reply is not None)
 
+    def forget(self) -> None:
+        """Ask no more, and keep nothing of what was asked: whoever asks and this hold each other."""
+        if self._going and self._going.done() and not self._going.cancelled():
+            self._going.exception()  # whoever asked has met it, too
+        elif self._going:
+            self._going.cancel()
+        self._waiting.clear()
+        self._asked.clear()
+        self._said.clear()
+        self._left.clear()
+
     def _plan(self, trail: Trail) -> None:
         """Ask what of `trail` has not been asked, and nothing else."""
         self._drop(None)
