@@ -51,7 +51,9 @@ class Ahead:
     The next are asked when all of the last have been answered: so it depends on the replies alone,
     never on their time, what is asked in all. Where the server leaves the trail, that of the one
     that its replies let suppose is taken if `guess` is set, else what is left of it is not asked.
-    What is asked in vain is never more than what is not, and one turn besides.
+    Each answer that was not foreseen halves what is asked at once of the questions that follow one
+    another, and after a few of them nothing is asked ahead there. What whoever explores asks
+    unforeseen joins the next turn.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Ahead:
         return tuple((hello, reply) for hello, reply in told if reply is not None)
 
     def forget(self) -> None:
-        """Ask no more, and keep nothing of what was asked: whoever asks and this hold each other."""
+        """Ask no more, and keep nothing: whoever asks and this hold each other."""
         if self._going and self._going.done() and not self._going.cancelled():
             self._going.exception()  # whoever asked has met it, too
         elif self._going:
