@@ -53,6 +53,11 @@ class Hello:
     more: tuple[tuple[int, bytes], ...] = ()
     closely: bool = False
 
+    def __hash__(self) -> int:
+        # Hellos are looked up for each exchange, and most differ in how much they offer.
+        lists = len(self.suites), self.suites[:1], self.suites[-1:], len(self.groups)
+        return hash((self.version, lists, self.server_name, self.extensions))
+
 
 @dataclass(frozen=True, slots=True)
 class Picked:
