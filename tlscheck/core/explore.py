@@ -25,6 +25,7 @@ from tlscheck.core.wire import Hello, Picked, Ssl2Picked
 # How many suites a hello holds at most once a long list was refused.
 SHORT_LIST = 90
 SHORT_GROUPS = 12  # the same of groups
+HIDDEN_AGAIN = 8  # times that a refusal is asked for again before it is said to hide suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,9 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         odd = next((a.why for a in answers if isinstance(a, Refused) and not a.plain), None)
         note = f"{version.label}: may have suites that need more than a hello ({odd})"
         return replace(fact, notes=(*fact.notes, note)) if odd and known else fact
+    # Was it hidden, or are there two servers, and the other one refused? Then one picks it now.
+    left = tuple(s for s in every if s not in known)
+    yield (replace(opening(version, server_name), suites=left),) * HIDDEN_AGAIN
     found = yield from together(taken)
     usable = {code for part in found for code in part.found} | set(known)
     listed = yield from eliminate(

@@ -192,23 +192,21 @@ async def _explore(
     asked = tuple(prober.log)
     if taught and foresight.same(asked, taught.trail) and await lesson.proven(taught):
         await prober.answers(doubt.briefly(asked))
+        spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
         alike = foresight.within(prober.log, taught.trail)
         mixed = None if alike else doubt.contradiction(prober.log)
-    elif not prober.limits.again and doubt.agreed(asked):
-        mixed = doubt.contradiction(prober.log)
-        with lesson.learn(_trail(asked, facts)) as fresh:
-            if fresh and mixed is None and prober.stopped is None:
-                fresh.proof.set_result(True)
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:
-            plain, facts = facts, await _behind(prober, facts, name)
-            await prober.answers(doubt.doubts(prober.log))
+            plain = facts
+            if prober.limits.again or not doubt.agreed(asked):
+                facts = await _behind(prober, facts, name)
+                await prober.answers(doubt.doubts(prober.log))
+            spare = await prober.spare_replies()
             mixed = doubt.contradiction(prober.log)
             if fresh and mixed is None and facts == plain and prober.stopped is None:
                 fresh.proof.set_result(True)
-    await prober.ahead.landed()
-    facts, lost = doubt.overlooked(facts, prober.ahead.unused())
+    facts, lost = doubt.overlooked(facts, spare)
     mixed = mixed or lost
     if mixed is None:
         return facts, None

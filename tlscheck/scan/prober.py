@@ -142,6 +142,16 @@ class Prober:
             reply = await self.ask(hello)
         return reply
 
+    async def spare_replies(self) -> tuple[tuple[Hello, Reply], ...]:
+        """The replies that nobody has asked for in the end; they are answers all the same."""
+        await self.ahead.landed()
+        spare = self.ahead.unused()
+        for hello, reply in spare:
+            picked = isinstance(reply, Picked) and reply.whole
+            if picked or (isinstance(reply, Alert) and _refuses(hello, reply.code)):
+                await self._settled(hello, reply)
+        return spare
+
     async def open(
         self, hellos: Sequence[Hello], knocks: Sequence[Hello]
     ) -> tuple[Reply | None, ...]:
