@@ -69,6 +69,30 @@ def test_sight_lost_is_told_and_is_no_change(keep: Callable[..., Path], tmp_path
     assert done.returncode == 0 and "sight lost: everything" in done.stdout
 
 
+def test_a_run_at_another_depth_changes_nothing_and_says_so(
+    keep: Callable[..., Path], tmp_path: Path
+) -> None:
+    def quick(report: dict[str, Any]) -> None:
+        report["run"]["depth"] = "quick"
+        for target in (t for e in report["endpoints"] for t in e["targets"]):
+            target |= {"certificates": [], "https": {}, "http": {}, "features": {}}
+
+    for day in (1, 2, 3):
+        path = keep(day)
+        report = json.loads(path.read_text())
+        if day == 2:
+            quick(report)
+        path.write_text(json.dumps(report))
+        again = run("evaluate", str(path), "--format", "json", "--policy", "aws-current",
+                    "--policy", "aws-iam-2020", "-o", str(path), cwd=tmp_path)  # fmt: skip
+        assert again.returncode == 1, again.stderr
+    for pair in (("2026-11-01", "2026-11-02"), ("2026-11-02", "2026-11-03")):
+        done = run("diff", *pair, cwd=tmp_path)
+        assert done.returncode == 0 and done.stdout.endswith("both runs asked\n\nno change\n")
+        assert done.stdout.count("asked at another depth") == 1
+    assert "no change" in run("history", cwd=tmp_path).stdout
+
+
 def test_json_fits_its_schema_and_markdown_is_a_table(
     keep: Callable[..., Path], tmp_path: Path
 ) -> None:

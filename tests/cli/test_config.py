@@ -128,6 +128,7 @@ def test_a_scan_takes_from_the_file_what_no_option_says(tmp_path: Path) -> None:
     (tmp_path / "kept").rename(tmp_path / "reports")
     report = report_in(tmp_path)
     assert [one["id"] for one in report["policies"]] == ["aws-current"]
+    assert report["run"]["depth"] == "quick"
     (endpoint,) = report["endpoints"]
     assert endpoint["host"] == "localhost"
     asked = {t["address"]: t["why"] for t in endpoint["targets"]}

@@ -32,6 +32,7 @@ def test_the_lab_scan_finds_each_planted_deviation_and_no_other(tmp_path: Path) 
     report = json.loads(path.read_text())
     jsonschema.validate(report, store.schema())
     assert len(report["endpoints"]) == 95 and report["run"]["complete"]
+    assert report["run"]["depth"] == "standard"
     verdicts: dict[str, list[str]] = {}
     for finding in report["findings"]:
         if finding["rule"] == "transit-versions":

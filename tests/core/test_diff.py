@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -15,13 +15,18 @@ from tlscheck.core.diff import (
     Fact,
     Key,
     apply,
+    asked_alike,
     changes,
     circumstances,
+    compare,
+    depth_of,
     diff,
     inverse,
     moved,
     view,
 )
+from tlscheck.core.model import Depth
+from tlscheck.core.seen import DEEP as DEEP_NAMES
 
 LABELS = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 SUITES = [f"TLS_{letter}" for letter in "ABCDE"]
@@ -44,6 +49,12 @@ def protocols(draw: st.DrawFn) -> dict[str, Any]:
     return made
 
 
+ANSWER = st.sampled_from([{"answer": "yes"}, {"answer": "no"}, {"answer": "unknown"}])
+DEEP = st.none() | st.fixed_dictionaries(
+    {name: ANSWER for name in ("heartbleed", "robot", "compression", "early_data")}
+)
+
+
 @st.composite
 def endpoints(draw: st.DrawFn, name: str) -> dict[str, Any]:
     addresses = draw(st.lists(st.integers(1, 9), min_size=1, max_size=3, unique=True))
@@ -52,7 +63,7 @@ def endpoints(draw: st.DrawFn, name: str) -> dict[str, Any]:
         "targets": [
             {
                 "address": f"192.0.2.{n}", "reachable": "yes", "why": None, "connections": n,
-                "protocols": draw(protocols()), "features": {}, "http": {}, "deep": None,
+                "protocols": draw(protocols()), "features": {}, "http": {}, "deep": draw(DEEP),
                 "certificates": draw(st.sampled_from([[], [{"issuer": "A", "serial": "1"}]])),
                 "https": draw(st.sampled_from([{}, {"outcome": "yes"}, {"outcome": "no"}])),
             }
@@ -69,12 +80,12 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
     names = draw(st.lists(st.sampled_from("abc"), unique=True))
     return {
         "tool": {"name": "tlscheck", "version": "0.1.0"},
-        "run": {"id": "1", "complete": True},
+        "run": {"id": "1", "complete": True, "depth": "deep"},
         "policies": [{"id": "p", "as_of": "2026-11-24"}],
         "endpoints": [draw(endpoints(name)) for name in names],
         "findings": [
             {"endpoint": name, "policy": "p", "rule": "r", "verdict": draw(VERDICT),
-             "saw": "", "because": ""}
+             "saw": draw(st.sampled_from(["", "nothing"])), "because": ""}
             for name in names
         ],
     }  # fmt: skip
@@ -124,10 +135,46 @@ def blinded(report: dict[str, Any], chance: random.Random, share: float) -> dict
                     protocol["order"] = None
             if chance.random() < share:
                 target["https"], target["certificates"] = {"outcome": "unknown"}, []
+            if chance.random() < share:
+                target["deep"] = {"outcome": "unknown", "why": "no time was left"}
     for finding in seen["findings"]:
         if chance.random() < share:
-            finding["verdict"] = "inconclusive"
+            finding |= {"verdict": "inconclusive", "saw": "nothing"}
+            if chance.random() < 0.5:  # a note, or what port 80 does
+                finding["verdict"] = "not_applicable"
     return seen
+
+
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
+
+
+def asked_less(report: dict[str, Any], depth: Depth, chance: random.Random) -> dict[str, Any]:
+    """The same servers, asked no more than at this depth. A verdict may rest on what was not."""
+    less = copy.deepcopy(report)
+    less["run"]["depth"] = depth
+    for target in (t for e in less["endpoints"] for t in e["targets"]):
+        target["deep"] = target["deep"] if depth == "deep" else None
+        if depth == "quick":
+            target |= {"https": {}, "http": {}, "certificates": [], "features": {}}
+    for finding in less["findings"]:
+        if depth != "deep" and chance.random() < 0.5:
+            finding |= {"verdict": "not_applicable", "saw": "nothing"}
+    return less
+
+
+@settings(deadline=None)
+@given(reports(), st.sampled_from(DEPTHS), st.sampled_from(DEPTHS),
+       st.randoms(use_true_random=False))  # fmt: skip
+def test_how_much_is_asked_is_no_change_and_no_loss_of_sight(
+    report: dict[str, Any], one: Depth, other: Depth, chance: random.Random
+) -> None:
+    report["run"]["started"] = "2026-11-24T02:00:00Z"
+    pair = asked_less(report, one, chance), asked_less(report, other, chance)
+    document = compare(*pair)
+    if one != other:
+        assert document.changes == ()
+    assert not document.changed
+    assert any("another depth" in said for said in document.circumstances) == (one != other)
 
 
 @settings(deadline=None, max_examples=200)
@@ -165,7 +212,8 @@ def report(**said: Any) -> dict[str, Any]:
         "policies": [{"id": "p", "as_of": "2026-11-24"}],
         "endpoints": [{"id": "a", "host": "a.example", "port": 443, "mixed": False,
                        "targets": [target]}],
-        "findings": [{"endpoint": "a", "policy": "p", "rule": "r", "verdict": "pass"}],
+        "findings": [{"endpoint": "a", "policy": "p", "rule": "r", "verdict": "pass",
+                      "saw": "TLSv1.2"}],
     }  # fmt: skip
     for path, value in said.items():
         at: Any = made
@@ -212,6 +260,10 @@ TOLD = [
     ({"endpoints/0/port": 8443}, []),
     ({"findings/0/verdict": "fail"}, ["p/r: pass -> fail"]),
     ({"findings/0/verdict": "inconclusive"}, ["sight lost: verdict p/r"]),
+    # Looked at in vain, and not applicable because of its dates.
+    ({"findings/0/verdict": "not_applicable"}, ["sight lost: verdict p/r"]),
+    ({"findings/0": {"endpoint": "a", "policy": "p", "rule": "r", "verdict": "not_applicable",
+                     "saw": ""}}, ["p/r: pass -> not_applicable"]),
     ({"endpoints": [], "findings": []}, ["removed from the catalog"]),
     ({ONE + "protocols": {}},
      ["sight lost: everything"]),
@@ -280,11 +332,109 @@ def test_a_report_from_elsewhere_may_hold_anything(odd: Any) -> None:
     view(report(**{ONE + "certificates": [leaf, odd]}))
 
 
+# --- what sslyze says
+
+SAID = {
+    "outcome": "yes",
+    "certificates": {"answer": "yes", "deployments": [
+        {"fingerprint": "aa", "trusted": {"Mozilla": True, "Java": True}},
+    ]},
+} | {name: {"answer": "no", "why": None} for name in DEEP_NAMES}  # fmt: skip
+
+
+def deep_says(**other: Any) -> dict[str, Any]:
+    return report(**{ONE + "deep": {**SAID, **other}})
+
+
+@pytest.mark.parametrize("name", [n for n in DEEP_NAMES if n != "early_data"])
+def test_a_server_that_comes_to_be_vulnerable_broke(name: str) -> None:
+    bad = deep_says(**{name: {"answer": "yes"}})
+    (told,) = said(deep_says(), bad)
+    assert told.weight == "broke" and told.says.endswith("says sslyze: no -> yes")
+    (told,) = said(bad, deep_says())
+    assert told.weight == "healed"
+    for unseen in ({"answer": "unknown"}, {}, None, "x"):
+        for pair in ((deep_says(**{name: unseen}), bad), (bad, deep_says(**{name: unseen}))):
+            assert {c.weight for c in said(*pair)} == {"sight"}
+    assert {c.weight for c in said(report(), bad)} == {"sight"}
+
+
+def test_a_server_that_leaves_what_only_old_versions_can_have_is_told_by_the_version() -> None:
+    modern = {"heartbleed": {"answer": "not_applicable"}, "ccs_injection": {"answer": "unknown"}}
+    new = deep_says(**modern)
+    new["endpoints"][0]["targets"][0]["protocols"]["TLSv1.2"] |= {
+        "offered": "no", "suites": [], "order": None, "groups": [],
+    }  # fmt: skip
+    told = {(c.weight, c.says) for c in said(deep_says(), new)}
+    assert told == {("changed", "TLSv1.2 no longer offered"),
+                    ("sight", "sight lost: deep ccs_injection")}  # fmt: skip
+    healed = [c.says for c in said(deep_says(heartbleed={"answer": "yes"}), new)]
+    assert "heartbleed, says sslyze: yes -> none" in healed
+
+
+def test_compression_that_both_see_is_told_once_and_broke() -> None:
+    seen = {ONE + "features/compression": {"answer": "yes"}}
+    bad = report(**seen, **{ONE + "deep": {**SAID, "compression": {"answer": "yes"}}})
+    (told,) = said(deep_says(), bad)
+    assert (told.weight, told.says) == ("broke", "compression: no -> yes")
+
+
+def test_early_data_and_who_trusts_what_sslyze_was_sent_are_changes() -> None:
+    (told,) = said(deep_says(), deep_says(early_data={"answer": "yes"}))
+    assert (told.weight, told.says) == ("changed", "early data, says sslyze: no -> yes")
+    other = {"answer": "yes", "deployments": [
+        {"fingerprint": "bb", "trusted": {"Mozilla": True, "Java": False}}
+    ]}  # fmt: skip
+    (told,) = said(deep_says(), deep_says(certificates=other))
+    assert told.says == "trust, says sslyze: +Java no -Java yes"
+    renewed = {"answer": "yes", "deployments": [
+        {"fingerprint": "bb", "trusted": {"Mozilla": True, "Java": True}}
+    ]}  # fmt: skip
+    assert said(deep_says(), deep_says(certificates=renewed)) == []
+    for odd in (None, [], [None], [{"trusted": None}], [{"trusted": {"Java": None}}]):
+        unseen = deep_says(certificates={"answer": "yes", "deployments": odd})
+        assert [c.says for c in said(deep_says(), unseen)] == ["sight lost: deep trust"]
+
+
+def test_a_view_from_before_sslyze_was_compared_makes_no_change() -> None:
+    old = {key: fact for key, fact in view(report()).items() if not key[1].startswith("deep ")}
+    assert changes(diff(old, view(deep_says()))) == ()
+
+
+# --- how much was asked
+
+
+def test_a_depth_that_was_not_recorded_is_read_off_what_was_asked() -> None:
+    assert depth_of(deep_says()) == "deep" and depth_of(report()) == "standard"
+    quick = report(**{ONE + "https": {}, ONE + "http": {}, ONE + "certificates": [],
+                      ONE + "features": {}, "findings/0/verdict": "not_applicable",
+                      "findings/0/saw": "nothing"})  # fmt: skip
+    assert depth_of(quick) == "quick" and depth_of(report(**{"run/depth": "deep"})) == "deep"
+    told = circumstances(report(), quick)
+    assert told == ("asked at another depth (standard -> quick): certificates, features, https and "
+                    "http are compared only where both runs asked",)  # fmt: skip
+    assert circumstances(report(), deep_says()) == (
+        "asked at another depth (standard -> deep): what sslyze says is compared only where both "
+        "runs asked",
+    )
+    alike = asked_alike(diff(view(report()), view(quick)), "standard", "quick")
+    assert alike == ()
+    assert asked_alike(diff(view(report()), view(quick)), None, "quick") != ()
+
+
+def test_what_changed_is_told_also_when_less_was_asked() -> None:
+    less = report(**{ONE + "https": {}, ONE + "protocols/TLSv1__0/offered": "yes",
+                     "findings/0/verdict": "fail", "run/depth": "quick",
+                     "run/started": "2"})  # fmt: skip
+    document = compare(report(**{"run/started": "1"}), less)
+    assert [c.says for c in document.changes] == ["p/r: pass -> fail", "TLSv1.0 now offered"]
+
+
 def test_how_reports_were_made_is_no_change_of_a_server() -> None:
     other = report(**{"tool/version": "0.2.0", "run/complete": False, "endpoints/0/port": 8443,
                       "policies": [{"id": "q", "as_of": "2026-11-25"}],
                       "findings": [{"endpoint": "a", "policy": "q", "rule": "r",
-                                    "verdict": "fail"}]})  # fmt: skip
+                                    "verdict": "fail", "saw": "TLSv1.0"}]})  # fmt: skip
     assert said(report(), other) == []
     assert circumstances(report(), other) == (
         "data files: another host or port for a a.example:443 -> a.example:8443",

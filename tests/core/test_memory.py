@@ -5,22 +5,25 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_diff import ONE, blinded, report, reports
+from tests.core.test_diff import DEPTHS, ONE, asked_less, blinded, report, reports
 from tlscheck.core.diff import Change, compare
 from tlscheck.core.memory import Memory, remember, since
+from tlscheck.core.model import Depth
 
 CHANCE = st.randoms(use_true_random=False)
 RUN = {"id": "1", "started": "2026-11-24T02:00:00Z", "complete": True}
+DEEPLY: dict[str, Any] = {"heartbleed": {"answer": "no"}}
 
 
 def dated(found: dict[str, Any]) -> dict[str, Any]:
-    return found | {"run": RUN}
+    return found | {"run": found["run"] | RUN}
 
 
 def nights(*found: dict[str, Any]) -> list[list[Change]]:
@@ -68,6 +71,35 @@ def test_a_change_that_is_half_seen_is_told_once(
     assert not {(c.endpoint, c.topic) for c in real(first)} & {
         (c.endpoint, c.topic) for c in real(same) if "verdict" in c.topic
     }
+
+
+@settings(deadline=None)
+@given(reports(), reports(), CHANCE, st.lists(st.sampled_from(DEPTHS), min_size=1, max_size=3))
+def test_nights_that_ask_less_neither_lose_nor_repeat_nor_make_a_change(
+    a: dict[str, Any], b: dict[str, Any], chance: random.Random, depths: list[Depth]
+) -> None:
+    less = [asked_less(a, depth, chance) for depth in depths]
+    *quiet, last, again = nights(a, *less, b, b)
+    assert [real(told) for told in quiet] == [[]] * len(depths)
+    assert real(last) == real(compare(dated(a), dated(b)).changes) and again == []
+
+
+def test_a_vulnerability_is_told_behind_nights_that_did_not_ask_for_it() -> None:
+    deep = {**report(**{ONE + "deep": DEEPLY}), "run": {"depth": "deep"}}
+    worse = {**report(**{ONE + "deep": {"heartbleed": {"answer": "yes"}}}), "run": deep["run"]}
+    less = {**report(), "run": {"depth": "standard"}}
+    told = nights(deep, less, less, worse, worse)
+    assert [[f"{c.weight}: {c.says}" for c in each] for each in told] == [
+        [], [], ["broke: heartbleed, says sslyze: no -> yes"], [],
+    ]  # fmt: skip
+
+
+def test_a_memory_without_a_depth_makes_nothing_of_it() -> None:
+    memory = replace(remember(dated(report())), depth=None)
+    quick = dated(report(**{ONE + "https": {}, "run/depth": "quick"}))
+    assert since(memory, quick).circumstances == ()
+    (said,) = since(remember(dated(report())), quick).circumstances
+    assert said.startswith("asked at another depth (standard -> quick): ")
 
 
 def test_what_went_behind_a_night_that_saw_a_part_and_something_new_is_told() -> None:

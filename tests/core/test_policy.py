@@ -236,6 +236,7 @@ def test_https_failures_say_why() -> None:
     found = held("aws-iam-2020/https-endpoints", endpoint(target(https=HTTPS_NO)))
     assert found.because == "certificate has expired"
     found = held("aws-iam-2020/https-endpoints", endpoint(target(https={})))
+    assert (found.verdict, found.saw) == ("not_applicable", "nothing")
     assert found.because == "HTTPS was not asked for at this depth"
 
 
@@ -495,6 +496,20 @@ def test_an_answer_in_clear_is_warned_of_and_silence_is_neither(
 ) -> None:
     found = held("aws-current/port80", endpoint(target(http=http)))
     assert (found.verdict, found.because) == (verdict, because)
+
+
+def test_an_address_that_is_silent_on_port_80_does_not_turn_a_warning_into_a_pass() -> None:
+    closed = target(http={"outcome": "closed"})
+    both = {
+        said: held("aws-current/port80", endpoint(closed, target({}, "192.0.2.8", http=http)))
+        for said, http in (
+            ("answer", {"outcome": "answer", "status": 200}),
+            ("silence", {"outcome": "unknown", "why": "timed out"}),
+        )
+    }
+    assert both["answer"].verdict == "warn"
+    assert both["silence"].verdict == "not_applicable" and both["silence"].saw
+    assert both["silence"].because == "192.0.2.8: port 80 gave no answer: timed out"
 
 
 # --- what no policy is needed for

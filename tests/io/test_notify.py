@@ -146,7 +146,9 @@ def night(nth: int, offered: str, verdict: str = "pass", serial: str = "1") -> d
         "run": {"id": f"{nth:08x}", "started": f"2026-11-{nth:02}T02:00:00Z", "complete": True},
         "policies": [],
         "endpoints": [row],
-        "findings": [{"endpoint": "a", "policy": "p", "rule": "r", "verdict": verdict}],
+        "findings": [
+            {"endpoint": "a", "policy": "p", "rule": "r", "verdict": verdict, "saw": "nothing"}
+        ],
     }
 
 

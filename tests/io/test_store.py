@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tlscheck.io import store
@@ -42,6 +43,21 @@ def test_what_a_server_sent_may_have_any_field(tmp_path: Path) -> None:
     target["certificates"] = [{"fresh": 1}]
     (tmp_path / "r.json").write_text(json.dumps(report))
     assert store.data(tmp_path / "r.json")["endpoints"][0]["targets"][0]["http"]["fresh"]
+
+
+def test_a_report_from_before_the_depth_was_recorded_is_read_and_fits_the_schema(
+    tmp_path: Path,
+) -> None:
+    report = json.loads(SAMPLE.read_text())
+    jsonschema.validate(report, store.schema())
+    assert report["run"].pop("depth") == "standard"
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    assert store.read(tmp_path / "r.json").run.depth is None
+    jsonschema.validate(report, store.schema())
+    report["run"]["depth"] = "abyss"
+    (tmp_path / "r.json").write_text(json.dumps(report))
+    with pytest.raises(store.BadReport, match=r"run\.depth: "):
+        store.read(tmp_path / "r.json")
 
 
 @pytest.mark.parametrize("schema", ["tlscheck-report/2", "tlscheck-diff/1", None])

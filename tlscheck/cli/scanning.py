@@ -21,6 +21,7 @@ from tlscheck import __version__
 from tlscheck.core import policy as judging
 from tlscheck.core.features import Chain
 from tlscheck.core.model import (
+    Depth,
     Endpoint,
     EndpointReport,
     PolicyUse,
@@ -53,7 +54,7 @@ class Job:
     endpoints: tuple[Endpoint, ...]
     policies: tuple[Policy, ...]
     as_of: date
-    depth: str
+    depth: Depth
     ca_bundle: Path | None
     limits: Limits
     family: int | None = None
@@ -295,6 +296,7 @@ def _report(
         finished=stamp(datetime.now(UTC)),
         complete=complete,
         connections=sum(t.connections for r in reports for t in r.targets),
+        depth=job.depth,
     )
     report = Report(
         schema="tlscheck-report/1",

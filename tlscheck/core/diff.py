@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from tlscheck.core import seen
+from tlscheck.core.model import Depth
 from tlscheck.core.registry import VERSION_BY_LABEL
 
 Weight = Literal["broke", "healed", "changed", "routine", "sight"]
-"""A verdict that became `fail` or ceased to be; a change of a server or the catalog; a renewal as
-it should be; what was seen before and is not now, or the other way round."""
+"""A verdict that became `fail`, or a server vulnerable; one that ceased to be; a change of a server
+or the catalog; a renewal as it should be; what was seen before and is not now, or the other way
+round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def view(report: Mapping[str, Any]) -> dict[Key, Fact]:
             found[endpoint["id"], topic] = fact
     for finding in report["findings"]:
         key = finding["endpoint"], f"{_VERDICT}{finding['policy']}/{finding['rule']}"
-        found[key] = verdict_fact(finding["verdict"])
+        found[key] = verdict_fact(finding["verdict"], looked=bool(finding["saw"]))
     return found
 
 
@@ -77,10 +79,11 @@ def single(topic: str) -> bool:
     return topic == PRESENT or topic.startswith(_VERDICT)
 
 
-def verdict_fact(verdict: str) -> Fact:
-    """A verdict as a fact: `inconclusive` is one that was not seen."""
-    seen = verdict != "inconclusive"
-    return Fact((verdict,) if seen else (), seen)
+def verdict_fact(verdict: str, *, looked: bool) -> Fact:
+    """A verdict as a fact. One is not seen where it is `inconclusive`, or where a rule does apply
+    and was looked at in vain or not asked: `not_applicable` although there is what to look at."""
+    whole = verdict != "inconclusive" and not (verdict == "not_applicable" and looked)
+    return Fact((verdict,) if whole else (), whole)
 
 
 def endpoint_facts(endpoint: Mapping[str, Any]) -> dict[str, Fact]:
@@ -102,7 +105,8 @@ def endpoint_facts(endpoint: Mapping[str, Any]) -> dict[str, Fact]:
         orders = {_order(p) for p in spoken} if whole else ()  # a part of a list has none
         facts[f"{label} order"] = Fact(tuple(sorted(orders)), whole)
     facts["https"] = _https(targets)
-    for found in (seen.http(targets), seen.certificates(targets), seen.features(targets)):
+    for look in (seen.http, seen.certificates, seen.features, seen.deep):
+        found = look(targets)
         facts |= {topic: Fact(*fact) for topic, fact in found.items()}
     everything = all(facts[label].whole for label in VERSION_BY_LABEL)
     facts["mixed"] = Fact(("mixed",) if endpoint["mixed"] else (), everything)
@@ -236,12 +240,27 @@ def _moved(
         if _of_version(entry, own):
             return None
         says = f"{topic[8:].replace('_', ' ')}: {_said(entry.old)} -> {_said(entry.new)}"
+    elif topic.startswith("deep "):
+        if entry.old is None or entry.new is None:
+            return None  # one side was made before this was compared
+        ours = own.get("feature compression")
+        if topic == "deep compression" and ours and any(moved(ours.old, ours.new)):
+            return None  # our own look tells it
+        if "yes" not in came + went and _of_version(entry, own):
+            return None
+        name = f"{topic[5:].replace('_', ' ')}, says sslyze"
+        if topic == seen.DEEP_TRUST:
+            says = f"{name}: {' '.join([f'+{n}' for n in came] + [f'-{n}' for n in went])}"
+        else:
+            says = f"{name}: {_said(entry.old)} -> {_said(entry.new)}"
     elif topic == seen.RENEWED:
         if any(t in own and any(moved(own[t].old, own[t].new)) for t in seen.OF_CERTIFICATE):
             return None  # told by what else has changed of it
         weight, says = "routine", f"certificate renewed: {_said(entry.new)}"
     elif topic == "mixed":
         says = "its servers are unequal now" if came else "its servers are equal again"
+    if topic in seen.VULNERABLE:
+        weight = "broke" if "yes" in came else "healed" if "yes" in went else weight
     return Change(entry.endpoint, topic, weight, says)
 
 
@@ -288,6 +307,62 @@ def _said(fact: Fact | None) -> str:
     return "; ".join(fact.values) or "none" if fact else "none"
 
 
+# --- what only one of two runs asked
+
+_ASKED_FROM: Mapping[Depth, tuple[str, ...]] = {
+    "standard": ("certificate", "feature", "https", "http"),
+    "deep": ("deep",),
+}
+"""The first words of the topics that are asked from a depth on; all others are always asked."""
+_IN_WORDS = {
+    "certificate": "certificates", "feature": "features", "https": "https", "http": "http",
+    "deep": "what sslyze says",
+}  # fmt: skip
+
+
+def depth_of(report: Mapping[str, Any]) -> Depth | None:
+    """How much was asked, as recorded; for a report from before it was, as it looks."""
+    recorded: Depth | None = report["run"].get("depth")
+    targets = [t for e in report["endpoints"] for t in e.get("targets", ())]
+    if recorded is not None or not targets:
+        return recorded
+    if any(target.get("deep") for target in targets):
+        return "deep"
+    return "standard" if any(target.get("https") for target in targets) else "quick"
+
+
+def _unlike(one: Depth | None, other: Depth | None) -> tuple[str, ...]:
+    """The first words of the topics that are asked at just one of these depths."""
+    if one is None or other is None:
+        return ()
+    order = get_args(Depth)
+    less, more = sorted((order.index(one), order.index(other)))
+    return tuple(word for depth in order[less + 1 : more + 1] for word in _ASKED_FROM[depth])
+
+
+def asked_alike(
+    entries: Iterable[Entry], one: Depth | None, other: Depth | None
+) -> tuple[Entry, ...]:
+    """`entries` without those that differ only because the runs, of these depths, did not ask the
+    same. A verdict may rest on anything, so the sight of one is not told either."""
+    unlike = _unlike(one, other)
+    return tuple(
+        entry
+        for entry in entries
+        if any(moved(entry.old, entry.new))
+        or not unlike
+        or not (entry.topic.startswith(_VERDICT) or entry.topic.partition(" ")[0] in unlike)
+    )
+
+
+def _other_depth(old: Depth | None, new: Depth | None) -> Iterator[str]:
+    if unlike := [_IN_WORDS[word] for word in _unlike(old, new)]:
+        *some, last = unlike
+        what = f"{', '.join(some)} and {last} are" if some else f"{last} is"
+        only = "compared only where both runs asked"
+        yield f"asked at another depth ({old} -> {new}): {what} {only}"
+
+
 # --- the document, `tlscheck-diff/1`
 
 
@@ -318,7 +393,8 @@ class Document:
 
 def compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
     """What changed from one report to the other (both `tlscheck-report/1`)."""
-    return between(old, new, changes(diff(view(old), view(new))))
+    entries = diff(view(old), view(new))
+    return between(old, new, changes(asked_alike(entries, depth_of(old), depth_of(new))))
 
 
 def between(old: Mapping[str, Any], new: Mapping[str, Any], found: Iterable[Change]) -> Document:
@@ -349,6 +425,7 @@ def circumstances(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, 
         said.append(f"data files: another host or port for {first}{more}")
     if old["tool"] != new["tool"]:
         said.append(f"tool: {old['tool']['version']} -> {new['tool']['version']}")
+    said += _other_depth(depth_of(old), depth_of(new))
     policies = [", ".join(sorted(p["id"] for p in r["policies"])) for r in (old, new)]
     if policies[0] != policies[1]:
         said.append(f"policies: {policies[0] or 'none'} -> {policies[1] or 'none'}")

@@ -11,8 +11,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from tlscheck.core.diff import Document, Fact, Key, Side, between, changes, diff, settled, view
-from tlscheck.core.model import PolicyUse, Tool
+from tlscheck.core.diff import (
+    Document,
+    Fact,
+    Key,
+    Side,
+    asked_alike,
+    between,
+    changes,
+    depth_of,
+    diff,
+    settled,
+    view,
+)
+from tlscheck.core.model import Depth, PolicyUse, Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class Memory:
     policies: tuple[PolicyUse, ...]
     endpoints: tuple[Row, ...]
     sights: tuple[Sight, ...]
+    depth: Depth | None = None
 
 
 def remember(report: Mapping[str, Any], before: Memory | None = None) -> Memory:
@@ -59,6 +72,7 @@ def remember(report: Mapping[str, Any], before: Memory | None = None) -> Memory:
         policies=tuple(PolicyUse(p["id"], p["as_of"]) for p in report["policies"]),
         endpoints=tuple(Row(e["id"], e["host"], e["port"]) for e in report["endpoints"]),
         sights=tuple(_sight(key, known.get(key), fact) for key, fact in view(report).items()),
+        depth=depth_of(report),
     )
 
 
@@ -74,10 +88,11 @@ def since(memory: Memory, report: Mapping[str, Any]) -> Document:
     unseen = {(s.endpoint, s.topic) for s in memory.sights if not s.seen}
     last = {key: Fact(f.values, f.whole and key not in unseen) for key, f in known.items()}
     found = [c for c in changes(diff(known, now)) if c.weight != "sight"]
-    found += [c for c in changes(diff(last, now)) if c.weight == "sight"]
+    seen_or_not = asked_alike(diff(last, now), memory.depth, depth_of(report))
+    found += [c for c in changes(seen_or_not) if c.weight == "sight"]
     made = {
         "run": {"id": memory.run.run, "started": memory.run.started,
-                "complete": memory.run.complete},
+                "complete": memory.run.complete, "depth": memory.depth},
         "tool": asdict(memory.tool),
         "policies": [asdict(policy) for policy in memory.policies],
         "endpoints": [asdict(row) for row in memory.endpoints],

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 Answer = Literal["yes", "no", "unknown"]
 Order = Literal["server", "client"]
+Depth = Literal["quick", "standard", "deep"]
+"""How much a run asks, the least first; each asks all that the one before does."""
 Verdict = Literal["pass", "exceeds", "warn", "fail", "inconclusive", "not_applicable", "waived"]
 
 # Worst first: how a set of verdicts is ranked when one line must stand for them all.
@@ -140,7 +142,8 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a report was made. Times are UTC, RFC 3339; `complete` is false when interrupted."""
+    """How a report was made. Times are UTC, RFC 3339; `complete` is false when interrupted;
+    reports from before `depth` was recorded do not have it."""
 
     # A run that was cut short and gone on with is one run: `id` and `started` are those of its
     # first start, so that nothing was seen before `started` or after `finished`; `connections` are
@@ -150,6 +153,7 @@ class Run:
     finished: str
     complete: bool
     connections: int
+    depth: Depth | None = None
 
 
 @dataclass(frozen=True, slots=True)

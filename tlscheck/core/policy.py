@@ -100,6 +100,9 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
+    """Where `saw` is empty there was nothing to look at: the rule itself does not apply. Else
+    `not_applicable` is a question that got no answer, or was not asked."""
+
     verdict: Verdict
     saw: str
     because: str
@@ -215,6 +218,8 @@ def _over_targets(rule: Rule, endpoint: EndpointReport, look: _Look) -> _Judged:
         if not _skipped(target)
     ]
     verdict = worst(tuple(it.verdict for _, it in each))
+    if verdict == "pass" and any(it.verdict == "not_applicable" for _, it in each):
+        verdict = "not_applicable"  # one that gave no answer can be otherwise
     alike = all(it.verdict == verdict for _, it in each)
     because = merged([(at, it.because) for at, it in each if it.verdict == verdict], not alike)
     left_out = "".join(f"; {at} left out: {why}" for at, why in skipped)
@@ -409,7 +414,7 @@ def _pfs(rule: Rule, target: TargetReport) -> _Judged:
 def _https(target: TargetReport) -> _Judged:
     if not target.https:
         return _unreachable(target) or _Judged(
-            "not_applicable", "", "HTTPS was not asked for at this depth"
+            "not_applicable", "nothing", "HTTPS was not asked for at this depth"
         )
     why, status = target.https.get("why"), target.https.get("status")
     saw = "nothing" if status is None else f"status {status}"
@@ -427,7 +432,7 @@ def _http(target: TargetReport) -> _Judged:
     is neither a pass nor worth an open question."""
     said = target.http
     if not said:
-        return _Judged("not_applicable", "", "port 80 was not asked at this depth")
+        return _Judged("not_applicable", "nothing", "port 80 was not asked at this depth")
     status, why = said.get("status"), said.get("why")
     match said.get("outcome"):
         case "closed":
@@ -475,7 +480,7 @@ def _dns(rule: Rule, endpoint: EndpointReport, pinned: bool) -> _Judged:
     if not single and not wanted:
         return _Judged("not_applicable", "", "nothing is documented about this name's addresses")
     if pinned or any(target.features.get("pinned") for target in endpoint.targets):
-        return _Judged("not_applicable", "", "addresses were pinned")
+        return _Judged("not_applicable", "nothing", "addresses were pinned")
 
     kinds = {target.address: _record(target.address) for target in endpoint.targets}
     found = [kind for kind in ("A", "AAAA") if kind in kinds.values()]

@@ -1,5 +1,5 @@
-"""What is compared of certificates, HTTP and features: only what stays as it is while nothing
-changes, however often it is looked at. Pure.
+"""What is compared of certificates, HTTP, features and what sslyze says: only what stays as it is
+while nothing changes, however often it is looked at. Pure.
 
 Each function gives, by topic, the values in a fixed order and whether all was seen. Reports come in
 as plain data, and one from elsewhere may hold anything.
@@ -24,6 +24,15 @@ FEATURES = (
     "signature_schemes", "dh", "hybrid_preference",
 )  # fmt: skip
 """The features that are compared. Whether a DH value is used twice depends on the moment."""
+
+DEEP = (
+    "heartbleed", "ccs_injection", "robot", "client_renegotiation", "compression", "early_data",
+)  # fmt: skip
+"""What is compared of sslyze's answers: what nothing else tells. Whether a session is resumed
+depends on the moment, too, where many servers share one address."""
+DEEP_TRUST = "deep trust"
+VULNERABLE = frozenset(("feature compression", *(f"deep {n}" for n in DEEP if n != "early_data")))
+"""The topics of which a "yes" is a server that can be attacked."""
 
 
 def certificates(targets: Targets) -> Seen:
@@ -135,6 +144,34 @@ def _feature(targets: Targets, name: str) -> tuple[tuple[str, ...], bool]:
             values += _details(name, said, answer)
             whole = whole and not (name == "signature_schemes" and said.get("why"))
     return _sorted(values), whole
+
+
+def deep(targets: Targets) -> Seen:
+    """What sslyze says of the server; and which of its stores trust the certificates it is sent,
+    whatever these are: they are renewed."""
+    held = [t.get("deep") for t in targets]
+    said = [each if isinstance(each, dict) else {} for each in held]
+    found: Seen = {}
+    for name in DEEP:
+        answers = [_answer(each.get(name)) for each in said]
+        values = _sorted(a for a in answers if a not in (None, "not_applicable"))
+        found[f"deep {name}"] = values, bool(said) and None not in answers
+    trust = [answer for each in said for answer in _deployed(each.get("certificates"))]
+    found[DEEP_TRUST] = _known(trust), bool(said) and None not in trust
+    return found
+
+
+def _deployed(said: Any) -> list[str | None]:
+    """What each of sslyze's stores says of each certificate; `None` where that is not known."""
+    held = said.get("deployments") if _answer(said) == "yes" else None
+    if not isinstance(held, list) or not held:
+        return [None]
+    stores = [each.get("trusted") if isinstance(each, dict) else None for each in held]
+    return [
+        f"{store} {'yes' if trusted is True else 'no'}" if isinstance(trusted, bool) else None
+        for each in stores
+        for store, trusted in (each if isinstance(each, dict) else {"": None}).items()
+    ]
 
 
 def _details(name: str, said: Mapping[str, Any], answer: str) -> list[str]:

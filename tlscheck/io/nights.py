@@ -15,6 +15,9 @@ from tlscheck.core.history import Facts, Night
 
 MOST_BYTES = 64 << 20
 
+_Judged = tuple[str, str, bool]
+"""The topic of a verdict, the verdict, and whether there was something to look at."""
+
 
 class _Bad(Exception):
     pass
@@ -22,7 +25,7 @@ class _Bad(Exception):
 
 def nights(paths: Iterable[Path], bad: Callable[[str], None]) -> Iterator[Night]:
     """The nights of these reports, in their order; `bad` is told of each that cannot be read."""
-    said: dict[str, tuple[Any, tuple[tuple[str, str], ...], Facts]] = {}
+    said: dict[str, tuple[Any, tuple[_Judged, ...], Facts]] = {}
     for path in paths:
         try:
             report = _read(path)
@@ -34,7 +37,8 @@ def nights(paths: Iterable[Path], bad: Callable[[str], None]) -> Iterator[Night]
                 before = said.get(name)
                 if before is None or before[1] != own or not _same(before[0], endpoint):
                     facts = endpoint_facts(endpoint) | {
-                        topic: verdict_fact(verdict) for topic, verdict in own
+                        topic: verdict_fact(verdict, looked=looked)
+                        for topic, verdict, looked in own
                     }
                     said[name] = before = endpoint, own, facts
                 night[name] = before[2]
@@ -64,11 +68,12 @@ def _read(path: Path) -> dict[str, Any]:
     return report
 
 
-def _verdicts(report: Mapping[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
+def _verdicts(report: Mapping[str, Any]) -> dict[str, list[_Judged]]:
+    found: dict[str, list[_Judged]] = {}
     for finding in report["findings"]:
         topic = f"verdict {finding['policy']}/{finding['rule']}"
-        found.setdefault(finding["endpoint"], []).append((topic, finding["verdict"]))
+        it = topic, finding["verdict"], bool(finding["saw"])
+        found.setdefault(finding["endpoint"], []).append(it)
     return found
 
 

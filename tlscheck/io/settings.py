@@ -14,13 +14,14 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from tlscheck.core.model import Depth
 from tlscheck.io.catalog import TIERS
 from tlscheck.io.secret import Secret
 
-DEPTHS = ("quick", "standard", "deep")
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
 LOG_FORMATS = ("text", "json")
 PACES = ("gentle", "normal", "fast")
 WEBHOOK_FORMATS = ("json", "slack")
@@ -38,7 +39,7 @@ class Settings:
     variants: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
     policies: tuple[str, ...] = ("aws-iam-2020",)
-    depth: str = "standard"
+    depth: Depth = "standard"
     pace: str = "normal"
     ca_bundle: Path | None = None
     deadline: float = 60.0  # seconds for one address

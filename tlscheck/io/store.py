@@ -30,6 +30,7 @@ __all__ = [
 
 MOST_BYTES = 64 << 20
 MOST_DEEP = 100  # tables and lists in each other
+_LATER = {"depth"}  # fields that old reports of this number do not have
 
 
 class BadReport(Exception):
@@ -77,7 +78,7 @@ def _close(node: Any) -> None:
     if isinstance(node, dict):
         if "properties" in node:
             node["additionalProperties"] = False
-            node["required"] = sorted(node["properties"])
+            node["required"] = sorted(node["properties"].keys() - _LATER)
         for value in node.values():
             _close(value)
     elif isinstance(node, list):
