@@ -256,13 +256,20 @@ def one_line(text: str) -> dict[str, Any]:
         (("--ca-bundle", "gone.pem"), 2, "gone.pem"),
         (("--region", "nowhere-1"), 2, "nowhere-1"),
         (("--reports", "e.toml"), 5, "e.toml"),
+        (("--depht", "quick"), 2, "No such option '--depht'"),
+        (("--depth", "abyss"), 2, "'abyss' is not one of"),
+        (("--keep-daily", "0"), 2, "--keep-daily"),
+        (("--config",), 2, "--config"),
+        (("--config", "gone.toml"), 2, "gone.toml:1: cannot be read"),
+        (("stray",), 2, "stray"),
     ],
 )
 def test_whatever_goes_wrong_json_is_one_line_and_logs_are_lines_of_json(
     arguments: tuple[str, ...], status: int, says: str, servers: Town, tmp_path: Path
 ) -> None:
     before = () if "--endpoints" in arguments or "--region" in arguments else NIGHT[1:3]
-    done = run("nightly", *before, *arguments, "--json", "--log-format", "json", cwd=tmp_path)
+    machine = ("--json", "--log-format", "json")
+    done = run("nightly", *before, *machine, *arguments, cwd=tmp_path)
     result, log = one_line(done.stdout), one_line(done.stderr)
     assert result["status"] == done.returncode == status
     assert result["complete"] is False and result["report"] is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring, selection
-from tlscheck.cli.output import BUG, UNWRITABLE, Failed, deliver, fail, log_as, warn
+from tlscheck.cli.output import BUG, UNWRITABLE, Failed, complain, deliver, fail, log_as, warn
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
@@ -52,7 +53,29 @@ class Night:
         warn(text)
 
 
-@click.command()
+class _Command(click.Command):
+    """Wrong usage, too, is told as the arguments ask for, as far as they can be made out."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:  # fmt: skip
+        given = tuple(args)  # click takes them from the list
+        if re.findall(r"--log-format[= ](\S+)", " ".join(given))[-1:] == ["json"]:
+            log_as("json")
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as fault:
+            if "--json" not in given:
+                raise
+            try:
+                complain(fault)
+            except Failed as end:
+                deliver(_result(Night("", fault.exit_code, problems=[end.message])), None)
+                raise
+
+
+@click.command(cls=_Command)
 @selection.options
 @click.option("--policy", "policies", multiple=True, metavar="P", help="As for scan; repeats.")
 @click.option("--depth", type=click.Choice(DEPTHS), default=DEFAULTS.depth, show_default=True)
