@@ -17,8 +17,9 @@ from tlscheck import __version__
 from tlscheck.cli import configuring, selection
 from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
-from tlscheck.cli.output import UNWRITABLE, deliver, fail
+from tlscheck.cli.output import BUG, FAILED, INCONCLUSIVE, UNWRITABLE, deliver, fail, warn
 from tlscheck.cli.showing import FORMATS, rendered
+from tlscheck.io.disk import words
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
@@ -178,13 +179,15 @@ def scan(
             deliver(rendered(done.report, form, colour=False), output)
     if done.signal:
         more = "; --resume goes on with it" if journal else ""
-        print(f"tlscheck: interrupted; the report is marked incomplete{more}", file=sys.stderr)
+        warn(f"interrupted; the report is marked incomplete{more}")
         sys.exit(128 + done.signal)
     sys.exit(status_of(done.report))
 
 
 def status_of(report: Report) -> int:
-    return 1 if report.summary.get("fail") else 3 if report.summary.get("inconclusive") else 0
+    if report.summary.get("fail"):
+        return FAILED
+    return INCONCLUSIVE if report.summary.get("inconclusive") else 0
 
 
 def policy_named(name: str) -> Policy:
@@ -232,7 +235,7 @@ def check_bundle(found: Effective) -> None:
     except ssl.SSLError:
         fail(f"{name}: holds no certificate in PEM form")
     except OSError as fault:
-        fail(f"{name}: {fault.strerror or fault}")
+        fail(f"{name}: {words(fault)}")
 
 
 @contextlib.contextmanager
@@ -247,7 +250,7 @@ def lab_or_not(
     try:
         running = lab.start(endpoints)
     except lab.LabError as fault:
-        fail(str(fault), 70)
+        fail(str(fault), BUG)
     with running:
         yield running.endpoints, running.ca_bundle
 
@@ -369,9 +372,9 @@ def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None
             running = stack.enter_context(labs.start(chosen))
             labs.write_pointers(running, place)
         except labs.LabError as fault:
-            fail(str(fault), 70)
+            fail(str(fault), BUG)
         except OSError as fault:
-            fail(f"cannot write {place}: {fault.strerror or fault}", 5)
+            fail(f"cannot write {place}: {words(fault)}", UNWRITABLE)
         planted = [s for s in running.stations if s.deviation]
         data, bundle = (
             shlex.quote(clean(str(place / name))) for name in ("endpoints.toml", "ca.pem")
@@ -405,7 +408,7 @@ def refresh(yes: bool, directory: Path | None) -> None:
     try:
         files = tuple(sorted(place.glob("*.toml")))
     except OSError as fault:
-        fail(f"--directory {place}: {fault.strerror or fault}")
+        fail(f"--directory {place}: {words(fault)}")
     if not files:
         fail(f"--directory {place}: holds no .toml file to refresh; copy the catalog's there first")
     try:
@@ -428,7 +431,7 @@ def refresh(yes: bool, directory: Path | None) -> None:
         try:
             written = refreshing.write(plan, place)
         except OSError as fault:
-            fail(f"cannot write {place}: {fault.strerror or fault}", 5)
+            fail(f"cannot write {place}: {words(fault)}", UNWRITABLE)
         deliver("".join(f"wrote {clean(str(path))}\n" for path in written), None)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring
-from tlscheck.cli.output import deliver, fail, warn
+from tlscheck.cli.output import FAILED, deliver, fail, warn
 from tlscheck.cli.showing import in_full, rendered
 from tlscheck.io.settings import DEFAULTS
 
@@ -132,7 +132,7 @@ def evaluate(
         again = judged(_found(found.settings.reports, name), chosen, day)
         deliver(rendered(again, form, output is None and sys.stdout.isatty()), output)
         status = status_of(again)
-        worst = 1 if 1 in (worst, status) else max(worst, status)
+        worst = FAILED if FAILED in (worst, status) else max(worst, status)
     sys.exit(worst)
 
 

@@ -14,9 +14,10 @@ from typing import NoReturn
 import click
 
 from tlscheck.io import store
+from tlscheck.io.disk import words
 from tlscheck.render.clean import clean, cut_middle
 
-USAGE, LOCKED, UNWRITABLE, BUG = 2, 4, 5, 70
+FAILED, USAGE, INCONCLUSIVE, LOCKED, UNWRITABLE, BUG = 1, 2, 3, 4, 5, 70
 MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
 
@@ -89,4 +90,4 @@ def deliver(text: str, path: Path | None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except OSError as fault:
-        fail(f"cannot write to standard output: {fault.strerror or fault}", UNWRITABLE)
+        fail(f"cannot write to standard output: {words(fault)}", UNWRITABLE)

@@ -16,6 +16,7 @@ from typing import Any
 
 from tlscheck.core.model import Target
 from tlscheck.core.wire import sendable_name
+from tlscheck.io.disk import words
 
 COMMAND = ("-P", "-m", "tlscheck.io.sslyzed")
 MOST_BYTES = 1 << 20  # of an answer
@@ -41,7 +42,7 @@ async def ask(target: Target, seconds: float) -> dict[str, Any]:
             limit=MOST_BYTES,
         )
     except OSError as fault:
-        return _unknown(f"cannot be started, on this side: {fault.strerror or fault}")
+        return _unknown(f"cannot be started, on this side: {words(fault)}")
     try:
         async with asyncio.timeout(seconds):
             said = await _told(child, target, seconds)

@@ -37,9 +37,14 @@ def told(path: Path) -> Iterator[None]:
 
 
 def why(fault: OSError) -> str:
-    """What went wrong, in words."""
+    """What went wrong, in words, where no link is followed."""
     if fault.errno == errno.ELOOP:
         return "it is a symbolic link, which is not followed"
+    return words(fault)
+
+
+def words(fault: OSError) -> str:
+    """What went wrong, in words."""
     return fault.strerror or str(fault)
 
 

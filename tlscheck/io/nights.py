@@ -12,6 +12,7 @@ from typing import Any
 
 from tlscheck.core.diff import endpoint_facts, verdict_fact
 from tlscheck.core.history import Facts, Night
+from tlscheck.io.disk import words
 
 MOST_BYTES = 64 << 20
 
@@ -60,7 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
             raise _Bad(f"larger than {MOST_BYTES >> 20} MB")
         report = from_json(data, allow_inf_nan=False)
     except OSError as fault:
-        raise _Bad(fault.strerror or "cannot be read") from fault
+        raise _Bad(words(fault)) from fault
     except ValueError as fault:
         raise _Bad("not JSON") from fault
     if not isinstance(report, dict) or report.get("schema") != "tlscheck-report/1":

@@ -30,6 +30,7 @@ from tlscheck.core.policy import (
 )
 from tlscheck.io import places
 from tlscheck.io.datafile import Wrong
+from tlscheck.io.disk import words
 from tlscheck.io.places import Where
 
 MOST_BYTES = 1_000_000
@@ -80,7 +81,7 @@ def load(path: str | Path) -> Policy:
             raise BadPolicy(f"{path}: larger than {MOST_BYTES:,} bytes, which no policy is")
         text = data.decode("utf-8")
     except OSError as error:
-        raise BadPolicy(f"{path}: {error.strerror or error}") from error
+        raise BadPolicy(f"{path}: {words(error)}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise BadPolicy(f"{path}:{line}: not UTF-8") from error

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import stat
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-# 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
-_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-[0-9a-f]+\.json")
+from tlscheck.io import disk, store
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def _last_of_each(names: Sequence[str], most: int, of: Callable[[str], Hashable]
 
 def _day(name: str) -> date | None:
     """The UTC day of a report by its file's name; `None` when it is no report's."""
-    match = _NAME.fullmatch(name)
+    match = store.NAME.fullmatch(name)
     if match is None:
         return None
     with contextlib.suppress(ValueError):  # no such day
@@ -76,34 +73,20 @@ def prune(directory: Path, *, keep_daily: int, keep_weekly: int, spared: Collect
         # renamed meanwhile.
         at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as fault:
-        return Pruned((), (f"cannot prune {directory}: {_words(fault)}",))
+        return Pruned((), (f"cannot prune {directory}: {disk.words(fault)}",))
     try:
-        names = [name for name in os.listdir(at) if _is_file(name, at)]
-        for name in doomed(names, keep_daily, keep_weekly, spared):
+        for name in doomed(store.names(at), keep_daily, keep_weekly, spared):
             try:
                 os.unlink(name, dir_fd=at)
                 removed.append(name)
             except FileNotFoundError:
                 continue  # someone else was faster
             except OSError as fault:
-                problems.append(f"cannot remove {directory / name}: {_words(fault)}")
+                problems.append(f"cannot remove {directory / name}: {disk.words(fault)}")
         if removed:
             os.fsync(at)
     except OSError as fault:
-        problems.append(f"cannot prune {directory}: {_words(fault)}")
+        problems.append(f"cannot prune {directory}: {disk.words(fault)}")
     finally:
         os.close(at)
     return Pruned(tuple(removed), tuple(problems))
-
-
-def _is_file(name: str, at: int) -> bool:
-    if _day(name) is None:
-        return False
-    try:
-        return stat.S_ISREG(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _words(fault: OSError) -> str:
-    return fault.strerror or type(fault).__name__

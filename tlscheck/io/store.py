@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlscheck.core.model import Report
-from tlscheck.io.disk import CannotWrite, check_writable, write
+from tlscheck.io.disk import CannotWrite, check_writable, words, write
 
 __all__ = [
     "BadReport",
@@ -23,6 +23,7 @@ __all__ = [
     "is_complete",
     "keep",
     "kept",
+    "names",
     "read",
     "schema",
     "write",
@@ -87,22 +88,27 @@ def _close(node: Any) -> None:
 
 
 # 20261124T020000Z-1b56f0e1.json: UTC time and run id, so that names sort by time.
-_NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-(?P<run>[0-9a-f]+)\.json")
+NAME = re.compile(r"(?P<day>[0-9]{8})T[0-9]{6}Z-(?P<run>[0-9a-f]+)\.json")
 
 
 def kept(directory: Path) -> list[Path]:
     """The reports in `directory`, oldest first; what is a symbolic link is none of them. Raises
     `BadReport` when it cannot be read."""
     try:
-        with os.scandir(directory) as entries:
-            names = sorted(e.name for e in entries if _NAME.fullmatch(e.name) and _is_file(e))
+        return [directory / name for name in names(directory)]
     except OSError as fault:
-        raise BadReport(f"{directory}: {fault.strerror or fault}") from fault
-    return [directory / name for name in names]
+        raise BadReport(f"{directory}: {words(fault)}") from fault
 
 
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False)
+def names(directory: Path | int) -> list[str]:
+    """The files in a directory (or its descriptor) that are reports by their name, oldest first;
+    what is a symbolic link is none of them. Raises `OSError`."""
+    with os.scandir(directory) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+        )
 
 
 def find(directory: Path, what: str) -> Path:
@@ -119,7 +125,7 @@ def find(directory: Path, what: str) -> Path:
     except BadReport as fault:
         raise BadReport(f"{what}: no such file, and no run or date either: {fault}") from fault
     day = what.replace("-", "") if re.fullmatch(r"\d{4}-\d{2}-\d{2}", what) else None
-    named = [(path, match) for path in paths if (match := _NAME.fullmatch(path.name))]
+    named = [(path, match) for path in paths if (match := NAME.fullmatch(path.name))]
     if day:
         found = [path for path, match in named if match["day"] == day][-1:]
     else:
@@ -144,7 +150,7 @@ def read(path: Path) -> Report:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as fault:
-        raise BadReport(f"{path}: {fault.strerror or fault}") from fault
+        raise BadReport(f"{path}: {words(fault)}") from fault
     if len(data) > MOST_BYTES:
         raise BadReport(f"{path}: larger than {MOST_BYTES >> 20} MB, which no report is")
     try:
