@@ -215,6 +215,9 @@ def test_a_clock_that_was_wrong_for_a_night_spoils_no_other(servers: Town, tmp_p
 def test_of_one_day_the_last_good_report_stays(servers: Town, tmp_path: Path) -> None:
     quiet(tmp_path)
     (first,) = store.kept(tmp_path / "reports")
+    torn = tmp_path / "reports" / "20991231T020000Z-0000000f.json"
+    torn.write_text("{torn")
+    (tmp_path / "reports" / state.NAME).unlink()  # so that the last good one is asked for twice
     with mute(1) as (port, came):
         (tmp_path / "mute.toml").write_text(
             f'[[endpoint]]\nid = "m"\nhost = "m.example"\nport = {port}\naddresses = ["127.0.0.1"]'
@@ -226,12 +229,14 @@ def test_of_one_day_the_last_good_report_stays(servers: Town, tmp_path: Path) ->
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert err == (
+        "tlscheck: reports/20991231T020000Z-0000000f.json:1: not JSON; is it a report of tlscheck?;"
+        " left out\n"
         "tlscheck: interrupted; the report is marked incomplete; the next run goes on with it\n"
     )
     (line,) = out.splitlines()
     cut = json.loads(line)
     assert cut["status"] == process.returncode == 143 and cut["complete"] is False
-    assert {first.name, Path(cut["report"]).name} == {
+    assert {first.name, Path(cut["report"]).name, torn.name} == {
         path.name for path in store.kept(tmp_path / "reports")
     }
     done = run(*NIGHT, "--json", cwd=tmp_path)

@@ -324,7 +324,7 @@ def test_a_full_disk_is_one_clear_error(pages: int, here: Path) -> None:
     before = {p.name: p.read_bytes() for p in store.kept(here / "reports")}
     done = in_a_small_place(here, FILL.format(pages * 4096), "size=256k")
     after = {p.name: p.read_bytes() for p in (here / "after").iterdir()}
-    kept = {name: data for name, data in after.items() if store._NAME.fullmatch(name)}
+    kept = {name: data for name, data in after.items() if store.NAME.fullmatch(name)}
     assert not [name for name in after if name.endswith(".tmp")], after.keys()
     if pages >= 6:  # a report in one line has room
         assert done.returncode == 0 and done.stderr == "" and len(kept) == 2
@@ -347,7 +347,7 @@ def test_no_new_file_is_one_clear_error(prepare: str, options: str, why: str, he
     done = in_a_small_place(here, prepare, options)
     one_clear_line(done.returncode, done.stderr, why, here)
     after = {p.name: p.read_bytes() for p in (here / "after").iterdir()}
-    assert {n: data for n, data in after.items() if store._NAME.fullmatch(n)} == before
+    assert {n: data for n, data in after.items() if store.NAME.fullmatch(n)} == before
 
 
 def test_an_output_file_keeps_what_it_was(here: Path) -> None:

@@ -14,20 +14,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck import __version__
-from tlscheck.cli import configuring, selection
+from tlscheck.cli import asking, configuring, selection
+from tlscheck.cli.asking import DEFAULT_POLICY, RESUME_HOURS
 from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import BUG, FAILED, INCONCLUSIVE, UNWRITABLE, deliver, fail, warn
 from tlscheck.cli.showing import FORMATS, rendered
 from tlscheck.io.disk import words
-from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 if TYPE_CHECKING:
     from tlscheck.core.model import Endpoint, Report
     from tlscheck.core.policy import Policy
     from tlscheck.io.config import Effective
-
-(DEFAULT_POLICY,) = DEFAULTS.policies
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -48,35 +46,8 @@ def app() -> None:
     metavar="HOST[:PORT][@ADDRESS]",
     help="Scan this instead of the catalog; repeats.",
 )
-@click.option(
-    "--policy",
-    "policies",
-    multiple=True,
-    metavar="P",
-    help=f"Policy id or file to judge by; repeats.  [default: {DEFAULT_POLICY}]",
-)
+@asking.options
 @click.option("--as-of", metavar="DATE", help="Judge for this date (YYYY-MM-DD).  [default: today]")
-@click.option(
-    "--depth",
-    type=click.Choice(DEPTHS),
-    default=DEFAULTS.depth,
-    show_default=True,
-    help="quick: versions, suites, groups. standard: and certificates, features, HTTPS and port "
-    "80. deep: and sslyze as a second opinion.",
-)
-@click.option(
-    "--pace",
-    type=click.Choice(PACES),
-    default=DEFAULTS.pace,
-    show_default=True,
-    help="gentle: 2 connections at once to an address, and few in all. normal: 12. fast: 32.",
-)
-@click.option(
-    "--lab", "use_lab", is_flag=True, help="Scan stand-ins on loopback, with deviations planted."
-)
-@click.option(
-    "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
-)
 @click.option(
     "--resolve",
     "pins",
@@ -89,15 +60,6 @@ def app() -> None:
     metavar="ADDRESS[:PORT]",
     help="Ask this name server instead of the system's resolver.",
 )
-@click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
-@click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
-@click.option(
-    "--deadline",
-    type=click.FloatRange(1, LONGEST_DEADLINE),
-    default=DEFAULTS.deadline,
-    show_default=True,
-    help="Seconds for one address.",
-)
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), help="[default: table, or by FILE's suffix]"
 )
@@ -109,13 +71,6 @@ def app() -> None:
     help="Write the result to FILE, and nothing to the reports directory.",
 )
 @click.option(
-    "--reports",
-    type=click.Path(path_type=Path),
-    default=DEFAULTS.reports,
-    show_default=True,
-    help="Directory in which the report is kept.",
-)
-@click.option(
     "--resume",
     is_flag=True,
     help="Go on with a run that asked the same and was cut short; else start a new one.",
@@ -124,7 +79,7 @@ def app() -> None:
     "--resume-within",
     "hours",
     type=click.FloatRange(0, 168),
-    default=12.0,
+    default=RESUME_HOURS,
     show_default=True,
     metavar="HOURS",
     help="How long ago that run may have begun; what is older is removed.",
@@ -149,7 +104,6 @@ def scan(
         fail("--resume has nothing to go on with: each --lab is another one; leave out one of them")
     from tlscheck.cli import keeping, scanning
     from tlscheck.io import store
-    from tlscheck.scan import Limits
 
     form = form or ("json" if output and output.suffix == ".json" else "table")
     with contextlib.ExitStack() as stack:
@@ -160,11 +114,7 @@ def scan(
             except store.CannotWrite as fault:
                 fail(str(fault), UNWRITABLE)
         with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
-            limits = Limits.of(settings.pace, settings.deadline)
-            job = scanning.Job(
-                targets, tuple(chosen), day, settings.depth, bundle, limits, settings.family,
-                settings.nameserver,
-            )  # fmt: skip
+            job = scanning.job_of(settings, targets, chosen, day, bundle)
             journal = None  # the next lab is another one: nothing to go on with
             if keeper and not use_lab:
                 journal = stack.enter_context(keeper.journal(job, resume=resume, hours=hours))

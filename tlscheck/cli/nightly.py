@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tlscheck.cli import configuring, selection
+from tlscheck.cli import asking, configuring, selection
+from tlscheck.cli.asking import RESUME_HOURS
 from tlscheck.cli.output import BUG, UNWRITABLE, Failed, complain, deliver, fail, log_as, warn
-from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
+from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
     from tlscheck.cli.keeping import Keeper
@@ -33,18 +34,26 @@ if TYPE_CHECKING:
     from tlscheck.io.notify import Event, Sent
     from tlscheck.io.settings import Settings
 
-RESUME_HOURS = 12.0
+
+@dataclass(frozen=True, slots=True)
+class _Good:
+    """The last complete report before this night's, and the name of its file, if there is one."""
+
+    name: str | None = None
+    report: Report | None = None
 
 
 @dataclass(slots=True)
 class Night:
-    """What one run came to; `document` is what changed since what was told last."""
+    """What one run came to; `document` is what changed since what was told last; `good` is `None`
+    until it has been looked for."""
 
     key: str
     status: int = 0
     report: Report | None = None
     path: str | None = None
     document: Document | None = None
+    good: _Good | None = None
     problems: list[str] = field(default_factory=list)
 
     def problem(self, text: str) -> None:
@@ -77,19 +86,7 @@ class _Command(click.Command):
 
 @click.command(cls=_Command)
 @selection.options
-@click.option("--policy", "policies", multiple=True, metavar="P", help="As for scan; repeats.")
-@click.option("--depth", type=click.Choice(DEPTHS), default=DEFAULTS.depth, show_default=True)
-@click.option("--pace", type=click.Choice(PACES), default=DEFAULTS.pace, show_default=True)
-@click.option("--lab", "use_lab", is_flag=True, help="Scan stand-ins on loopback, for a trial.")
-@click.option("--ca-bundle", type=click.Path(path_type=Path), help="As for scan.")
-@click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only.")
-@click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only.")
-@click.option(
-    "--deadline", type=click.FloatRange(1, LONGEST_DEADLINE), default=DEFAULTS.deadline,
-    show_default=True, help="Seconds for one address.",
-)  # fmt: skip
-@click.option("--reports", type=click.Path(path_type=Path), default=DEFAULTS.reports,
-              show_default=True, help="Directory in which the reports are kept.")  # fmt: skip
+@asking.options
 @click.option("--metrics", type=click.Path(path_type=Path), metavar="FILE",
               help="Prometheus text file to write (*.prom).")  # fmt: skip
 @click.option("--keep-daily", type=click.IntRange(1), default=DEFAULTS.keep_daily,
@@ -182,9 +179,9 @@ def _remembered(reports: Path, night: Night) -> Memory | None:
     except state.BadState as fault:
         night.problem(f"{fault}; not used: the last complete report stands in")
     good = _last_good(reports, night)
-    if good is None:
+    if good.report is None:
         return None
-    memory = remember(asdict(good[1]))
+    memory = remember(asdict(good.report))
     # Before the next report takes its place, told or not; the end of the night says if it fails.
     with contextlib.suppress(disk.CannotWrite):
         state.write(reports, memory)
@@ -197,17 +194,12 @@ def _run(
 ) -> int | None:  # fmt: skip
     """The scan, judged and kept; the signal that cut it short, if one did."""
     from tlscheck.cli import scanning
-    from tlscheck.cli.app import lab_or_not, status_of
-    from tlscheck.scan import Limits
+    from tlscheck.cli.app import day_of, lab_or_not, status_of
 
     settings = found.settings
-    today = datetime.now(UTC).date()
+    today = day_of(None)
     with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
-        job = scanning.Job(
-            targets, tuple(chosen), today, settings.depth, bundle,
-            Limits.of(settings.pace, settings.deadline), settings.family,
-            settings.nameserver,
-        )  # fmt: skip
+        job = scanning.job_of(settings, targets, chosen, today, bundle)
         journal = None  # the next lab is another one: nothing to go on with
         if not use_lab:
             journal = stack.enter_context(keeper.journal(job, resume=True, hours=RESUME_HOURS))
@@ -221,8 +213,14 @@ def _run(
     return done.signal
 
 
-def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
-    """The newest complete report, and the name of its file."""
+def _last_good(reports: Path, night: Night) -> _Good:
+    """The newest complete report; looked for once, for its faults are told each time."""
+    if night.good is None:
+        night.good = _newest_good(reports, night)
+    return night.good
+
+
+def _newest_good(reports: Path, night: Night) -> _Good:
     from tlscheck.io import store
 
     try:
@@ -240,8 +238,8 @@ def _last_good(reports: Path, night: Night) -> tuple[str, Report] | None:
             night.problem(f"{path}: run.finished is no time; left out")
             continue
         if report.run.complete:
-            return path.name, report
-    return None
+            return _Good(path.name, report)
+    return _Good()
 
 
 def _tidy(settings: Settings, night: Night) -> None:
@@ -252,8 +250,8 @@ def _tidy(settings: Settings, night: Night) -> None:
     assert night.report and night.path
     report = night.report
     # Where this one is good it is the last good one, also where the clock says otherwise by names.
-    last = None if report.run.complete else _last_good(settings.reports, night)
-    success = last[1].run.finished if last else None
+    last = _Good() if report.run.complete else _last_good(settings.reports, night)
+    success = last.report.run.finished if last.report else None
     if settings.metrics is not None:
         try:
             store.write(settings.metrics, metrics.render(report, success), mode=metrics.MODE)
@@ -262,7 +260,7 @@ def _tidy(settings: Settings, night: Night) -> None:
             night.status = UNWRITABLE if report.run.complete else night.status
     pruned = prune.prune(
         settings.reports, keep_daily=settings.keep_daily, keep_weekly=settings.keep_weekly,
-        spared={Path(night.path).name, *([last[0]] if last else [])},
+        spared={Path(night.path).name, *([last.name] if last.name else [])},
     )  # fmt: skip
     for problem in pruned.problems:
         night.problem(problem)
@@ -271,6 +269,7 @@ def _tidy(settings: Settings, night: Night) -> None:
 def _tell(settings: Settings, before: Memory | None, night: Night, *, aloud: bool) -> None:
     """What changed, to stdout and to the webhook; only when that has arrived it is remembered, so
     that what was not told is told by the next run."""
+    from tlscheck.core.diff import view
     from tlscheck.core.memory import remember, since
     from tlscheck.io import state, store
     from tlscheck.render import diff as rendering
@@ -278,15 +277,16 @@ def _tell(settings: Settings, before: Memory | None, night: Night, *, aloud: boo
 
     assert night.report
     report = asdict(night.report)
+    now = view(report)
     if before is not None:
-        night.document = since(before, report)
+        night.document = since(before, report, now)
         if notice.worth_telling(night.document):
             if aloud:
                 deliver(rendering.render(night.document), None)
             if not _webhook(settings, night.document, night):
                 return
     try:
-        state.write(settings.reports, remember(report, before))
+        state.write(settings.reports, remember(report, before, now))
     except store.CannotWrite as fault:
         night.problem(str(fault))
         night.status = UNWRITABLE

@@ -33,6 +33,7 @@ from tlscheck.core.model import (
 from tlscheck.core.policy import Policy
 from tlscheck.io import dns, tcp
 from tlscheck.io.journal import Journal
+from tlscheck.io.settings import Settings
 from tlscheck.scan import INTERRUPTED, Limits, Resolved, World, scan
 from tlscheck.scan.world import Check, Deep, Read
 
@@ -59,6 +60,23 @@ class Job:
     limits: Limits
     family: int | None = None
     nameserver: str | None = None
+
+
+def job_of(
+    settings: Settings, endpoints: tuple[Endpoint, ...], policies: Sequence[Policy], as_of: date,
+    ca_bundle: Path | None,
+) -> Job:  # fmt: skip
+    """The job that the `settings` ask for, of these endpoints (those configured, or the lab's)."""
+    return Job(
+        endpoints,
+        tuple(policies),
+        as_of,
+        settings.depth,
+        ca_bundle,
+        Limits.of(settings.pace, settings.deadline),
+        settings.family,
+        settings.nameserver,
+    )
 
 
 @dataclass(frozen=True, slots=True)

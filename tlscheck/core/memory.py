@@ -16,6 +16,7 @@ from tlscheck.core.diff import (
     Fact,
     Key,
     Side,
+    View,
     asked_alike,
     between,
     changes,
@@ -61,17 +62,21 @@ class Memory:
     depth: Depth | None = None
 
 
-def remember(report: Mapping[str, Any], before: Memory | None = None) -> Memory:
-    """What is known as of `report` (`tlscheck-report/1`), given what was known `before`."""
+def remember(
+    report: Mapping[str, Any], before: Memory | None = None, now: View | None = None
+) -> Memory:
+    """What is known as of `report` (`tlscheck-report/1`), given what was known `before`; `now` is
+    its view, where that is there already."""
     known = _known(before) if before else {}
     run, tool = report["run"], report["tool"]
+    facts = view(report) if now is None else now
     return Memory(
         schema="tlscheck-state/1",
         run=Side(run["id"], run["started"], run["complete"]),
         tool=Tool(tool["name"], tool["version"]),
         policies=tuple(PolicyUse(p["id"], p["as_of"]) for p in report["policies"]),
         endpoints=tuple(Row(e["id"], e["host"], e["port"]) for e in report["endpoints"]),
-        sights=tuple(_sight(key, known.get(key), fact) for key, fact in view(report).items()),
+        sights=tuple(_sight(key, known.get(key), fact) for key, fact in facts.items()),
         depth=depth_of(report),
     )
 
@@ -81,10 +86,10 @@ def _sight(key: Key, old: Fact | None, new: Fact) -> Sight:
     return Sight(*key, fact.values, fact.whole, new.whole)
 
 
-def since(memory: Memory, report: Mapping[str, Any]) -> Document:
+def since(memory: Memory, report: Mapping[str, Any], now: View | None = None) -> Document:
     """What changed since: of the servers against their last sight, of sight against the last
-    report."""
-    known, now = _known(memory), view(report)
+    report. `now` is the report's view, where that is there already."""
+    known, now = _known(memory), view(report) if now is None else now
     unseen = {(s.endpoint, s.topic) for s in memory.sights if not s.seen}
     last = {key: Fact(f.values, f.whole and key not in unseen) for key, f in known.items()}
     found = [c for c in changes(diff(known, now)) if c.weight != "sight"]
