@@ -88,6 +88,21 @@ def test_what_is_no_answer_is_unknown(handler: Handler, why: str) -> None:
     assert found["outcome"] == "unknown" and found["why"].startswith(why)
 
 
+@pytest.mark.parametrize(("answers", "times"), [(False, 1), (True, 2)])
+def test_what_hangs_up_is_asked_once_more_and_silence_is_not(answers: bool, times: int) -> None:
+    came = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(writer)
+        if answers:
+            writer.close()
+        else:
+            await silent(reader, writer)
+
+    asked(handler, timeout=5.0 if answers else 0.5)
+    assert len(came) == times
+
+
 def test_a_body_is_never_read() -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n")

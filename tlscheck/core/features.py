@@ -91,8 +91,7 @@ def look(facts: Sequence[VersionFacts], server_name: str | None) -> Exploration[
 
 
 def _codes(names: Iterable[str]) -> tuple[int, ...]:
-    known = {s.name: s.code for s in registry.suites().values()}
-    return tuple(known[name] for name in names if name in known)
+    return tuple(suite.code for name in names if (suite := registry.known_suite(name)))
 
 
 def _groups(names: Iterable[str]) -> tuple[int, ...]:

@@ -356,13 +356,6 @@ def _versions_verdict(rule: Rule, offered: frozenset[str]) -> tuple[Verdict, tup
 # --- forward secrecy
 
 
-def _suite(name: str) -> registry.Suite | None:
-    try:
-        return registry.suite_by_name(name)
-    except KeyError:
-        return None
-
-
 def _gaps(target: TargetReport, versions: Sequence[str]) -> list[str]:
     """Why the lists of these versions cannot be trusted to be whole; empty when they can."""
     unknown = [v for v in versions if _protocol(target, v).offered == "unknown"]
@@ -379,7 +372,7 @@ def _pfs(rule: Rule, target: TargetReport) -> _Judged:
         return silent
     offered = {v: p for v in VERSIONS if (p := _protocol(target, v)).offered == "yes"}
     names = tuple(dict.fromkeys(name for p in offered.values() for name in p.suites))
-    suites = [suite for name in names if (suite := _suite(name)) is not None]
+    suites = [suite for name in names if (suite := registry.known_suite(name)) is not None]
     secret = [suite.name for suite in suites if suite.forward_secrecy]
 
     saw = f"{len(secret)} of {len(names)} suites with forward secrecy"
@@ -401,7 +394,7 @@ def _pfs(rule: Rule, target: TargetReport) -> _Judged:
         f"{name} is not a known suite"
         for version, protocol in offered.items()
         for name in protocol.suites
-        if version != "SSLv2" and _suite(name) is None
+        if version != "SSLv2" and registry.known_suite(name) is None
     ]
     if gaps:
         return _Judged("inconclusive", saw, "; ".join(dict.fromkeys(gaps)))

@@ -181,6 +181,11 @@ def suite_by_name(name: str) -> Suite:
     return _suites_by_name()[name]
 
 
+def known_suite(name: str) -> Suite | None:
+    """The suite with this IANA name, if there is one: a report may hold any name."""
+    return _suites_by_name().get(name)
+
+
 @cache
 def suites_of(version: Version) -> tuple[int, ...]:
     """Code points of all suites that exist in `version`, in the registry's order."""

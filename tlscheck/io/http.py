@@ -6,9 +6,8 @@ an answer only the head is read.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,16 +21,10 @@ Outcome = Literal["closed", "redirect", "answer", "unknown"]
 async def check(target: Target, *, timeout: float, port: int = PORT) -> dict[str, Any]:
     """Asks the target for `/` on `port`, within `timeout` seconds. Raises nothing but
     CancelledError; the keys are those of `answer`."""
-    last = answer("unknown", "timed out")
-    try:
-        async with asyncio.timeout(timeout):
-            for _ in range(2):  # what may be a fault of the moment is asked again once
-                last, again = await _asked(target, port)
-                if not again:
-                    break
-    except TimeoutError:
-        pass
-    return last
+    silence = answer("unknown", "timed out")
+    # What may be a fault of the moment is asked again once; a silence, which is usual, is not.
+    ask = partial(_asked, target, port)
+    return await https.repeated(ask, silence, timeout, attempts=2, first=1.0)
 
 
 async def _asked(target: Target, port: int) -> tuple[dict[str, Any], bool]:
@@ -45,8 +38,6 @@ async def _asked(target: Target, port: int) -> tuple[dict[str, Any], bool]:
                 location=location,
                 server=https.header(response, "server"),
             ), False
-    except TimeoutError:
-        raise
     except Exception as error:  # a bug or an unheard-of fault must not spoil the run
         said, again = https.translate(error, target)
         if said["why"] == "connection refused":

@@ -11,11 +11,11 @@ import asyncio
 import errno
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlscheck.core import registry
 from tlscheck.core.model import Answer, Target
@@ -25,6 +25,8 @@ from tlscheck.io import trust
 
 if TYPE_CHECKING:
     import httpx
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 PAUSE = 0.2  # seconds before the first repetition; twice as long before the next
@@ -79,38 +81,49 @@ async def check(target: Target, *, ca_bundle: Path | None, timeout: float) -> di
         source = "the CA bundle" if ca_bundle else "the system's CA certificates"
         return answer("unknown", f"{source} cannot be read, on this side: {_words(error)}")
     try:
-        return await _until(asyncio.get_running_loop().time() + timeout, target, context)
+        ask = partial(_asked, target, context)
+        return await repeated(ask, answer("unknown", "timed out"), timeout)
     except Exception as error:  # a bug or an unheard-of fault must not spoil the run
         return answer("unknown", f"{type(error).__name__}, on this side: {_words(error)}")
 
 
-async def _until(deadline: float, target: Target, context: ssl.SSLContext) -> dict[str, Any]:
-    """Repeats what may be worth repeating until `deadline` (loop time)."""
+async def repeated(
+    ask: Callable[[], Awaitable[tuple[T, bool]]],
+    timed_out: T,
+    seconds: float,
+    *,
+    attempts: int = ATTEMPTS,
+    first: float = 0.5,
+) -> T:
+    """What `ask` gives, and with it whether that may be worth repeating; `timed_out` where it gives
+    nothing within `seconds` in all. `first` is the share of the time for the first attempt: where
+    it is less than all of it a time-out may repeat, too."""
     clock = asyncio.get_running_loop().time
-    last = answer("unknown", "timed out")
-    for attempt in range(ATTEMPTS):
+    deadline = clock() + seconds
+    last = timed_out
+    for attempt in range(attempts):
         left = deadline - clock()
         if left <= 0:
             break
-        # A time-out may repeat once, in the second half of the time.
-        budget = left / 2 if attempt == 0 else left
         try:
-            async with asyncio.timeout(budget):
-                return await _request(target, context)
-        except Exception as error:
-            last, again = translate(error, target)
-            if not again:
-                return last
+            async with asyncio.timeout(left * first if attempt == 0 else left):
+                last, again = await ask()
+        except TimeoutError:
+            last, again = timed_out, True
         pause = PAUSE * 2**attempt
-        if attempt + 1 == ATTEMPTS or clock() + pause >= deadline:
+        if not again or attempt + 1 == attempts or clock() + pause >= deadline:
             break
         await asyncio.sleep(pause)
     return last
 
 
-async def _request(target: Target, context: ssl.SSLContext) -> dict[str, Any]:
-    async with requested(target, "https", target.endpoint.port, context) as (response, seconds):
-        return _answered(response, target, seconds)
+async def _asked(target: Target, context: ssl.SSLContext) -> tuple[dict[str, Any], bool]:
+    port = target.endpoint.port
+    try:
+        async with requested(target, "https", port, context) as (response, seconds):
+            return _answered(response, target, seconds), False
+    except Exception as error:
+        return translate(error, target)
 
 
 @asynccontextmanager

@@ -155,9 +155,8 @@ def _protocol(page: _Page, version: str, protocol: Protocol) -> None:
 
 def _marks(name: str) -> str:
     """Forward secrecy and AEAD, of a suite that is known."""
-    try:
-        suite = registry.suite_by_name(name)
-    except KeyError:
+    suite = registry.known_suite(name)
+    if suite is None:
         return "       "
     return f"{'FS' if suite.forward_secrecy else '--'} {'AEAD' if suite.aead else '----'}"
 

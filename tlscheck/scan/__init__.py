@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -240,10 +239,7 @@ def _witnessed(
         if found.offered == "yes" and found.why:  # the list is not said to be whole
             continue
         odd = f"{label}: HTTPS negotiates {suite}, which was refused to a hello"
-        protocol = replace(
-            found, offered="yes", why=doubt.UNEQUAL, suites=(*found.suites, suite), order=None
-        )
-        return (*facts[:at], replace(fact, protocol=protocol), *facts[at + 1 :]), odd
+        return (*facts[:at], doubt.with_pick(fact, suite), *facts[at + 1 :]), odd
     return facts, None
 
 

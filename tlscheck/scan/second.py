@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from tlscheck.core import doubt, opinion
@@ -64,14 +63,7 @@ async def _confirmed(
 
 def _with(facts: Facts, each: opinion.Disagreement) -> Facts:
     """`facts` with a suite that is offered although it was refused before."""
-
-    def mended(fact: VersionFacts) -> VersionFacts:
-        if fact.version.label != each.version:
-            return fact
-        found = fact.protocol
-        protocol = replace(
-            found, offered="yes", why=doubt.UNEQUAL, suites=(*found.suites, each.suite), order=None
-        )
-        return replace(fact, protocol=protocol)
-
-    return tuple(map(mended, facts))
+    return tuple(
+        doubt.with_pick(fact, each.suite) if fact.version.label == each.version else fact
+        for fact in facts
+    )
