@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,18 @@ class Nights:
                 assert self.told[change["endpoint"]] is not offered, "told twice"
                 self.told[change["endpoint"]] = offered
 
-    def start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextlib.contextmanager
+    def started(self) -> Iterator[subprocess.Popen[str]]:
+        """A night in a process of its own, which is over at the end of this, whatever comes."""
+        process = subprocess.Popen(
             [*TLSCHECK, *NIGHT], cwd=self.place, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def reports(self) -> dict[str, dict[str, Any]]:
         """All that is there, each file held to what it must be."""
@@ -168,19 +175,19 @@ def kills(place: Path, times: int, seed: int) -> str:
 
 def _one(nights: Nights, chance: random.Random, longest: float, points: Counter[str]) -> None:
     before = nights.reports()
-    process = nights.start()
     how = chance.choice(["time", "time", "journal", "report", "hook"])
     enough = chance.randrange(7)
-    if how == "journal":
-        _until(process, lambda: any(len(lines) > enough for lines in nights.journals()))
-    elif how == "report":
-        _until(process, lambda: len(list(nights.place.glob("reports/2*.json"))) > len(before))
-    elif how == "hook":
-        _until(process, lambda: any(path.endswith("/hook") for path, _ in nights._heard))
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(chance.uniform(0, longest if how == "time" else 0.02))
-    process.kill()
-    _, err = process.communicate()
+    with nights.started() as process:
+        if how == "journal":
+            _until(process, lambda: any(len(lines) > enough for lines in nights.journals()))
+        elif how == "report":
+            _until(process, lambda: len(list(nights.place.glob("reports/2*.json"))) > len(before))
+        elif how == "hook":
+            _until(process, lambda: any(path.endswith("/hook") for path, _ in nights._heard))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, longest if how == "time" else 0.02))
+        process.kill()
+        _, err = process.communicate()
     assert "Traceback" not in err, err
     if process.returncode == -signal.SIGKILL:  # and it had not ended before
         after = nights.reports()
@@ -200,7 +207,6 @@ def _until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> None
     ends = time.monotonic() + LONGEST
     while process.poll() is None:
         if time.monotonic() > ends:
-            process.kill()
             raise AssertionError(f"a night took more than {LONGEST:g} s")
         time.sleep(0.002)
         with contextlib.suppress(FileNotFoundError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import re
@@ -25,26 +26,30 @@ def races(place: Path, times: int, seed: int) -> str:
         nights = Nights(place, servers, [])
         for _ in range(times):
             before = nights.reports()
-            with servers.held():  # nobody is done before the loser is
-                started = time.monotonic()
-                racers = [nights.start()]
-                time.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
-                racers.append(nights.start())
-                while all(racer.poll() is None for racer in racers):
-                    assert time.monotonic() - started < LONGEST, "neither has given way"
-                    time.sleep(0.002)
-                slowest = max(slowest, time.monotonic() - started)
-            out, err = zip(*(racer.communicate(timeout=LONGEST) for racer in racers), strict=True)
+            with contextlib.ExitStack() as stack:
+                with servers.held():  # nobody is done before the loser is
+                    started = time.monotonic()
+                    racers = [stack.enter_context(nights.started())]
+                    time.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
+                    racers.append(stack.enter_context(nights.started()))
+                    while all(racer.poll() is None for racer in racers):
+                        assert time.monotonic() - started < LONGEST, "neither has given way"
+                        time.sleep(0.002)
+                    slowest = max(slowest, time.monotonic() - started)
+                said = [racer.communicate(timeout=LONGEST) for racer in racers]
+            out, err = zip(*said, strict=True)
             status = [racer.returncode for racer in racers]
             assert sorted(status) == [0, 4], (status, err)
             loser = status.index(4)
             winner = racers[1 - loser].pid
             refused = json.loads(out[loser])
-            (said,) = refused["problems"]
+            (problem,) = refused["problems"]
             # At the very first moment the winner has not yet said who it is.
-            assert re.fullmatch(rf"another run( \(process {winner}\))? is writing to reports", said)
+            assert re.fullmatch(
+                rf"another run( \(process {winner}\))? is writing to reports", problem
+            )
             assert refused["status"] == 4
-            assert err[loser] == f"tlscheck: {said}\n" and err[1 - loser] == ""
+            assert err[loser] == f"tlscheck: {problem}\n" and err[1 - loser] == ""
             after = nights.reports()
             (new,) = after.keys() - before.keys()
             assert json.loads(out[1 - loser])["report"] == f"reports/{new}"

@@ -39,9 +39,9 @@ def test_a_disk_that_fails_is_one_clear_line_and_the_next_night_is_good(tmp_path
                 status, made = fault_at(nights, at, errno.ENOSPC)
                 nights.whole_night()
                 renamed = made[: at - 1].count("rename")
-                if made[at - 1] == name and renamed == nth + (nth == 3):
+                if made[at - 1 : at] == [name] and renamed == nth + (nth == 3):
                     break
-            assert (status, made[at - 1]) == (5, name)
+            assert (status, made[at - 1 : at]) == (5, [name])
         assert no_room(nights, [0, 1000, 4000]) == [5] * 3
 
 

@@ -187,9 +187,12 @@ def town(directory: Path, **manners: Manner) -> Iterator[Town]:
         place.behave(**manners)
         yield place
     finally:
-        place.behave(**dict.fromkeys(place._stands, Manner(lowest=None)))
-        place.loop.call_soon_threadsafe(place.loop.stop)
-        thread.join()
+        try:
+            place.behave(**dict.fromkeys(place._stands, Manner(lowest=None)))
+        finally:
+            place.loop.call_soon_threadsafe(place.loop.stop)
+            thread.join(30)
+        assert not thread.is_alive(), "the town does not come to an end"
         for stand in place._stands.values():
             for each in stand.sockets:
                 each.close()
