@@ -7,11 +7,30 @@ inconclusive · 4 another run holds the lock · 5 output could not be written ·
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
+from typing import NoReturn
+
+_PRINTED_BY_CLICK = {"-h", "--help", "--version"}
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The console script. Every way out has its exit status; a traceback comes only with 70."""
+    if _PRINTED_BY_CLICK.isdisjoint(sys.argv):
+        _main()
+    from tlscheck.cli.output import deliver
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            _main()
+    except SystemExit as end:
+        if text := said.getvalue():  # goes out as all else does, and ends with 5 if it cannot
+            deliver(text, None)
+        raise end from None
+
+
+def _main() -> NoReturn:
     import click
 
     from tlscheck.cli.app import app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,16 @@ from tlscheck.cli import asking, configuring, selection
 from tlscheck.cli.asking import DEFAULT_POLICY, RESUME_HOURS
 from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
-from tlscheck.cli.output import BUG, FAILED, INCONCLUSIVE, UNWRITABLE, deliver, fail, warn
+from tlscheck.cli.output import (
+    BUG,
+    FAILED,
+    INCONCLUSIVE,
+    UNWRITABLE,
+    deliver,
+    fail,
+    on_terminal,
+    warn,
+)
 from tlscheck.cli.showing import FORMATS, rendered
 from tlscheck.io.disk import words
 
@@ -121,7 +131,7 @@ def scan(
             done = scanning.run(job, journal)
         if keeper:
             path, kept = keeper.keep(done)
-            deliver(rendered(done.report, form, sys.stdout.isatty(), path), None)
+            deliver(rendered(done.report, form, on_terminal(sys.stdout), path), None)
             if kept:
                 more = "; --resume goes on with what was learned" if journal else ""
                 fail(f"{kept}{more}", UNWRITABLE)
@@ -179,6 +189,8 @@ def check_bundle(found: Effective) -> None:
     import ssl
 
     name = f"{configuring.place(found, 'ca_bundle') or '--ca-bundle '}{path}"
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        fail(f"{name}: is not a regular file; give a file")  # it is read more than once
     try:
         # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
@@ -375,7 +387,7 @@ def refresh(yes: bool, directory: Path | None) -> None:
     deliver("".join(f"{clean(line)}\n" for line in [*lines, counts]), None)
     if plan.empty:
         return
-    if not yes and not sys.stdin.isatty():
+    if not yes and not on_terminal(sys.stdin):
         fail("nothing was written: there is no terminal to ask on; say --yes to write")
     if yes or click.confirm(f"Write {clean(str(place))}?", err=True):
         try:

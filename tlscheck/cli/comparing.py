@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring
-from tlscheck.cli.output import FAILED, deliver, fail, warn
+from tlscheck.cli.output import FAILED, deliver, fail, on_terminal, warn
 from tlscheck.cli.showing import in_full, rendered
 from tlscheck.io.settings import DEFAULTS
 
@@ -57,7 +57,7 @@ def show(
     if endpoint is not None:
         deliver(in_full(saved, endpoint, form, report), output)
         return
-    deliver(rendered(saved, form, output is None and sys.stdout.isatty()), output)
+    deliver(rendered(saved, form, output is None and on_terminal(sys.stdout)), output)
 
 
 @click.command()
@@ -130,7 +130,7 @@ def evaluate(
     worst = 0
     for name in names:
         again = judged(_found(found.settings.reports, name), chosen, day)
-        deliver(rendered(again, form, output is None and sys.stdout.isatty()), output)
+        deliver(rendered(again, form, output is None and on_terminal(sys.stdout)), output)
         status = status_of(again)
         worst = FAILED if FAILED in (worst, status) else max(worst, status)
     sys.exit(worst)

@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -47,7 +47,7 @@ def complain(fault: click.ClickException) -> NoReturn:
     """Wrong usage, as one line too; click itself would repeat the arguments as they came."""
     context = fault.ctx if isinstance(fault, click.UsageError) else None
     if context and fault.format_message() == context.get_help():  # nothing was asked for
-        fault.show()
+        say(fault.format_message())
         raise SystemExit(fault.exit_code)
     hint = f"; see '{context.command_path} --help'" if context else ""
     fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
@@ -61,6 +61,11 @@ def warn(message: str, *, level: str = "warning") -> None:
         said = {"time": now, "level": level, "message": line.removeprefix("tlscheck: ")}
         line = json.dumps(said, ensure_ascii=True)
     say(line)
+
+
+def on_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks on; a stream that is closed has nobody."""
+    return stream is not None and stream.isatty()
 
 
 def say(line: str) -> None:

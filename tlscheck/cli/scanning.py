@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tlscheck import __version__
+from tlscheck.cli.output import on_terminal
 from tlscheck.core import policy as judging
 from tlscheck.core.features import Chain
 from tlscheck.core.model import (
@@ -349,7 +350,7 @@ class _Progress:
 
     def __init__(self, total: int) -> None:
         self._bar: Any = None
-        if sys.stderr.isatty():
+        if on_terminal(sys.stderr):
             from rich.console import Console
             from rich.progress import (
                 BarColumn,

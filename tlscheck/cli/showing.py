@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from tlscheck.cli.output import fail
+from tlscheck.cli.output import fail, on_terminal
 from tlscheck.io.secret import secret_in
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def rendered(report: Report, form: str, colour: bool, path: str | None = None) -
 
 
 def _width() -> int:
-    if not sys.stdout.isatty():
+    if not on_terminal(sys.stdout):
         return 80
     import shutil
 

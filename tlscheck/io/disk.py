@@ -48,6 +48,18 @@ def words(fault: OSError) -> str:
     return fault.strerror or str(fault)
 
 
+def read(path: str | Path, most: int) -> bytes:
+    """All that a file holds, but at most one byte beyond `most`. A pipe is read to its end, and one
+    that nobody writes to is empty and holds nobody up. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most + 1)
+    finally:
+        os.close(descriptor)
+
+
 def write(path: Path, text: str, *, links: bool = True, mode: int = FILE_MODE) -> None:
     """Write `text` to `path` so that it is there whole, or not at all, whenever power fails.
 

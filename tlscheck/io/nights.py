@@ -12,7 +12,7 @@ from typing import Any
 
 from tlscheck.core.diff import endpoint_facts, verdict_fact
 from tlscheck.core.history import Facts, Night
-from tlscheck.io.disk import words
+from tlscheck.io.disk import read, words
 
 MOST_BYTES = 64 << 20
 
@@ -55,8 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
     from pydantic_core import from_json  # twice as fast as json
 
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = read(path, MOST_BYTES)
         if len(data) > MOST_BYTES:
             raise _Bad(f"larger than {MOST_BYTES >> 20} MB")
         report = from_json(data, allow_inf_nan=False)

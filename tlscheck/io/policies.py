@@ -30,7 +30,7 @@ from tlscheck.core.policy import (
 )
 from tlscheck.io import places
 from tlscheck.io.datafile import Wrong
-from tlscheck.io.disk import words
+from tlscheck.io.disk import read, words
 from tlscheck.io.places import Where
 
 MOST_BYTES = 1_000_000
@@ -75,8 +75,7 @@ def find(name_or_path: str) -> Policy:
 def load(path: str | Path) -> Policy:
     """Reads one policy file; raises `BadPolicy` with `FILE:LINE: what is wrong`."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = read(path, MOST_BYTES)
         if len(data) > MOST_BYTES:
             raise BadPolicy(f"{path}: larger than {MOST_BYTES:,} bytes, which no policy is")
         text = data.decode("utf-8")

@@ -12,6 +12,7 @@ from typing import Any
 
 from tlscheck.core.model import Report
 from tlscheck.io.disk import CannotWrite, check_writable, words, write
+from tlscheck.io.disk import read as read_bytes
 
 __all__ = [
     "BadReport",
@@ -147,8 +148,7 @@ def read(path: Path) -> Report:
     from pydantic import TypeAdapter, ValidationError
 
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+        data = read_bytes(path, MOST_BYTES)
     except OSError as fault:
         raise BadReport(f"{path}: {words(fault)}") from fault
     if len(data) > MOST_BYTES:
