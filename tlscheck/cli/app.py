@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -21,8 +22,10 @@ from tlscheck.cli.comparing import diff, evaluate, history, show
 from tlscheck.cli.nightly import nightly
 from tlscheck.cli.output import (
     BUG,
+    DIRECTORY,
     FAILED,
     INCONCLUSIVE,
+    PATH,
     UNWRITABLE,
     deliver,
     fail,
@@ -76,7 +79,7 @@ def app() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Write the result to FILE, and nothing to the reports directory.",
 )
@@ -112,6 +115,8 @@ def scan(
         fail("--resume goes on with a run in the reports directory: leave out -o")
     if use_lab and resume:
         fail("--resume has nothing to go on with: each --lab is another one; leave out one of them")
+    if math.isnan(hours):
+        fail("--resume-within: must be from 0 to 168 hours")
     from tlscheck.cli import keeping, scanning
     from tlscheck.io import store
 
@@ -265,7 +270,7 @@ def list_(context: click.Context, /, form: str, **given: Any) -> None:
 
 
 @endpoints.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=PATH)
 def check(files: tuple[Path, ...]) -> None:
     """Check data files (the catalog's own without FILES)."""
     found = selection.load(files)
@@ -311,9 +316,7 @@ def policies_check(files: tuple[str, ...]) -> None:
 
 @app.command()
 @selection.options
-@click.option(
-    "--directory", type=click.Path(path_type=Path), help="Where to write endpoints.toml and ca.pem."
-)
+@click.option("--directory", type=PATH, help="Where to write endpoints.toml and ca.pem.")
 @configuring.option
 @click.pass_context
 def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None:
@@ -357,7 +360,7 @@ def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None
 @click.option("--yes", is_flag=True, help="Write without asking.")
 @click.option(
     "--directory",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=DIRECTORY,
     help="The data files to refresh.  [default: those that tlscheck brings along]",
 )
 def refresh(yes: bool, directory: Path | None) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
+from tlscheck.cli.output import PATH
 from tlscheck.io.settings import DEFAULTS, DEPTHS, LONGEST_DEADLINE, PACES
 
 (DEFAULT_POLICY,) = DEFAULTS.policies
@@ -32,7 +32,7 @@ _OPTIONS = (
         help="Scan stand-ins on loopback, with deviations planted.",
     ),
     click.option(
-        "--ca-bundle", type=click.Path(path_type=Path), help="Trust the CAs of this PEM file."
+        "--ca-bundle", type=PATH, help="Trust the CAs of this PEM file."
     ),
     click.option("-4", "--ipv4", "family", flag_value=4, type=int, help="Ask IPv4 addresses only."),
     click.option("-6", "--ipv6", "family", flag_value=6, type=int, help="Ask IPv6 addresses only."),
@@ -41,7 +41,7 @@ _OPTIONS = (
         show_default=True, help="Seconds for one address.",
     ),
     click.option(
-        "--reports", type=click.Path(path_type=Path), default=DEFAULTS.reports, show_default=True,
+        "--reports", type=PATH, default=DEFAULTS.reports, show_default=True,
         help="Directory in which reports are kept.",
     ),
 )  # fmt: skip

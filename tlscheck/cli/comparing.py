@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tlscheck.cli import configuring
-from tlscheck.cli.output import FAILED, deliver, fail, on_terminal, warn
+from tlscheck.cli.output import FAILED, PATH, deliver, fail, on_terminal, warn
 from tlscheck.cli.showing import in_full, rendered
 from tlscheck.io.settings import DEFAULTS
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say where reports are kept."""
     reports = click.option(
-        "--reports", type=click.Path(path_type=Path), default=DEFAULTS.reports, show_default=True,
+        "--reports", type=PATH, default=DEFAULTS.reports, show_default=True,
         help="Directory in which runs are looked up.",
     )  # fmt: skip
     return reports(configuring.option(command))
@@ -46,7 +46,7 @@ def _found(directory: Path, name: str) -> Report:
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--output", type=PATH, metavar="FILE")
 @click.pass_context
 def show(
     context: click.Context, /, report: str, endpoint: str | None, form: str, output: Path | None,
@@ -68,7 +68,7 @@ def show(
     "--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table",
     show_default=True,
 )  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--output", type=PATH, metavar="FILE")
 @click.pass_context
 def diff(
     context: click.Context, /, old: str | None, new: str | None, form: str, output: Path | None,
@@ -109,7 +109,7 @@ def diff(
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--output", type=PATH, metavar="FILE")
 @click.pass_context
 def evaluate(
     context: click.Context, /, names: tuple[str, ...], as_of: str | None, form: str,
@@ -146,7 +146,7 @@ def evaluate(
 @click.option(
     "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--output", type=PATH, metavar="FILE")
 @click.pass_context
 def history(
     context: click.Context, /, endpoint: str | None, confirm: int, form: str, output: Path | None,
@@ -168,7 +168,7 @@ def history(
     if not seen:
         fail(f"{reports} holds no report that can be read")
     name = None
-    if endpoint:
+    if endpoint is not None:
         known = {i: f for night in seen for i, f in night.endpoints.items()}
         name = _endpoint_id(endpoint, known)
     found = follow(seen, confirm=confirm, only=name)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from tlscheck.cli.output import deliver, fail
+from tlscheck.cli.output import PATH, deliver, fail
 from tlscheck.io.settings import BY_NAME
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--config",
         "config_file",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         help="Configuration to read instead of ./tlscheck.toml or that of ~/.config/tlscheck.",
     )(command)

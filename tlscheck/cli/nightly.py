@@ -21,7 +21,7 @@ import click
 
 from tlscheck.cli import asking, configuring, selection
 from tlscheck.cli.asking import RESUME_HOURS
-from tlscheck.cli.output import BUG, UNWRITABLE, Failed, complain, deliver, fail, log_as, warn
+from tlscheck.cli.output import BUG, PATH, UNWRITABLE, Failed, complain, deliver, fail, log_as, warn
 from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Command(click.Command):
 @click.command(cls=_Command)
 @selection.options
 @asking.options
-@click.option("--metrics", type=click.Path(path_type=Path), metavar="FILE",
+@click.option("--metrics", type=PATH, metavar="FILE",
               help="Prometheus text file to write (*.prom).")  # fmt: skip
 @click.option("--keep-daily", type=click.IntRange(1), default=DEFAULTS.keep_daily,
               show_default=True, metavar="N", help="The last report of each day.")  # fmt: skip

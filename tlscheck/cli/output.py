@@ -9,7 +9,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -20,6 +20,17 @@ from tlscheck.render.clean import clean, cut_middle
 FAILED, USAGE, INCONCLUSIVE, LOCKED, UNWRITABLE, BUG = 1, 2, 3, 4, 5, 70
 MOST_MESSAGE = 2000  # columns: what is quoted in a message may be of any length
 
+
+class _Named(click.Path):
+    """A path that is named: an empty text, as of a variable that is not set, would be "."."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("must not be empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH, DIRECTORY = _Named(path_type=Path), _Named(path_type=Path, file_okay=False)
 
 _logs = ["text"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tlscheck.cli.output import fail
+from tlscheck.cli.output import PATH, fail
 from tlscheck.core.model import Endpoint
 from tlscheck.io import catalog
 from tlscheck.io.datafile import BadFile
@@ -36,7 +36,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--endpoints",
         "files",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="Endpoints from a file of your own (TOML, JSON or CSV) instead of the catalog.",
     )(command)
 
