@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlscheck.core import registry, wire
+from tlscheck.core import messages, registry, wire
 from tlscheck.core.registry import Version
 from tlscheck.core.wire import Alert, Garbage, Hangup, Hello, Picked, Reader, Silent, Ssl2Picked
 
@@ -134,7 +134,7 @@ def test_ssl2_server_hello_lists_the_common_kinds() -> None:
 
 
 def test_rfc7919_primes_are_recognised() -> None:
-    primes = wire._ffdhe_primes()
+    primes = messages._ffdhe_primes()
     assert sorted(p.bit_length() for p in primes) == [2048, 3072, 4096, 6144, 8192]
     assert all(p % 2**64 == 2**64 - 1 and p >> (p.bit_length() - 64) == 2**64 - 1 for p in primes)
     # The first words after the leading ones of ffdhe2048, as RFC 7919, appendix A.1 prints them.

@@ -1,4 +1,4 @@
-"""What a server does besides picking: its certificates, and the extensions and habits that count.
+"""What is asked of a server besides its picks: certificates, extensions and habits that count.
 
 Strategies like those of `explore`, for a target whose versions are known. Each costs a connection
 or two, offers only what this server has accepted, and is read closely (`flight`). A refusal or a
@@ -15,21 +15,17 @@ from tlscheck.core import flight, registry, shares, wire
 from tlscheck.core.eliminate import (
     Answer,
     Exploration,
-    Refused,
     Unknown,
     together,
 )
-from tlscheck.core.explore import (
-    VersionFacts,
-)
+from tlscheck.core.explore import VersionFacts
 from tlscheck.core.flight import Flight
+from tlscheck.core.habits import DEFLATE, Asked, features, flights_of, is_block, is_hybrid
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked
+from tlscheck.core.wire import Hello
 
 MOST_CHAINS = 6  # of one target
 _FALLBACK_SCSV = 0x5600  # RFC 7507
-_DEFLATE = 1  # RFC 3749
-_DOWNGRADE = {Version.TLSv1_2: b"DOWNGRD\x01"}  # RFC 8446, section 4.1.3; for older ones \x00
 
 _OCSP = (flight.STATUS_REQUEST, b"\x01\0\0\0\0")  # RFC 6066, section 8
 _SCTS = (flight.TIMESTAMPS, b"")  # RFC 6962, section 3.3.1
@@ -87,7 +83,7 @@ def look(facts: Sequence[VersionFacts], server_name: str | None) -> Exploration[
         "dhe": asker.dhe(old),
     }
     done = dict(zip(parts, (yield from together(list(parts.values()))), strict=True))
-    return Looked(_features(done, facts, old), _chains(done))
+    return Looked(features(done, facts, old), _chains(done))
 
 
 def _codes(names: Iterable[str]) -> tuple[int, ...]:
@@ -96,10 +92,6 @@ def _codes(names: Iterable[str]) -> tuple[int, ...]:
 
 def _groups(names: Iterable[str]) -> tuple[int, ...]:
     return tuple(registry.GROUP_BY_NAME[name] for name in names if name in registry.GROUP_BY_NAME)
-
-
-Asked = tuple[Answer, ...]
-"""The answers to what was asked of one matter; none when there was nothing to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +153,8 @@ class _Asker:
         if old is None:
             return _nothing()
         table = registry.suites()
-        blocks = tuple(s for s in self.suites[old] if _is_block(table[s]))
-        return _once(self._old(old, blocks or self.suites[old], compressions=(_DEFLATE, 0)))
+        blocks = tuple(s for s in self.suites[old] if is_block(table[s]))
+        return _once(self._old(old, blocks or self.suites[old], compressions=(DEFLATE, 0)))
 
     def fallback(self, spoken: Sequence[Version]) -> Exploration[Asked]:
         """A hello of the version before the newest, that says it is a fallback."""
@@ -183,7 +175,7 @@ class _Asker:
         """Hybrid groups without a share, beside classical ones with theirs."""
         groups = self.groups.get(Version.TLSv1_3, ())
         shared = tuple(g for g in groups if g in shares.of(False))
-        hybrids = tuple(g for g in groups if _is_hybrid(g))
+        hybrids = tuple(g for g in groups if is_hybrid(g))
         if not shared or not hybrids:
             return _nothing()
         suites = self.suites[Version.TLSv1_3]
@@ -210,17 +202,8 @@ def _nothing() -> Exploration[Asked]:
     return ()
 
 
-def _is_block(suite: registry.Suite) -> bool:
-    return "_CBC" in suite.cipher and not suite.export
-
-
 def _is_dhe(suite: registry.Suite) -> bool:
     return suite.key_exchange == "DHE" and suite.authentication in ("RSA", "DSS")
-
-
-def _is_hybrid(group: int) -> bool:
-    name = registry.group_name(group)
-    return "MLKEM" in name or "Kyber" in name
 
 
 # --- chains -----------------------------------------------------------------------------------
@@ -229,7 +212,7 @@ def _is_hybrid(group: int) -> bool:
 def _chains(done: Mapping[str, Asked]) -> tuple[Chain, ...]:
     """The different chains that came, in the order of the questions."""
     found: dict[tuple[bytes, ...], Chain] = {}
-    for answer in _flights(done):
+    for answer in flights_of(done):
         if not answer.certificates:
             continue
         before = found.get(answer.certificates)
@@ -243,10 +226,6 @@ def _chains(done: Mapping[str, Asked]) -> tuple[Chain, ...]:
             max(_timestamps(answer), before.timestamps if before else 0),
         )
     return tuple(found.values())
-
-
-def _flights(done: Mapping[str, Asked]) -> list[Flight]:
-    return [a for asked in done.values() for a in asked if isinstance(a, Flight)]
 
 
 def _timestamps(answer: Flight) -> int:
@@ -263,200 +242,3 @@ def _timestamps(answer: Flight) -> int:
     except wire.Malformed:
         return 0
     return count
-
-
-# --- features ---------------------------------------------------------------------------------
-
-
-def _is(answer: str, why: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"answer": answer, "why": why, **more}
-
-
-def _unanswered(asked: Asked, otherwise: str) -> dict[str, Any]:
-    """The feature when no flight came: why not."""
-    for answer in asked:
-        if isinstance(answer, Unknown | Refused):
-            return _is("unknown", answer.why)
-        if isinstance(answer, Picked) and answer.ended is not None:
-            return _is("unknown", str(answer.ended))
-    return _is("not_applicable", otherwise)
-
-
-def _features(
-    done: Mapping[str, Asked], facts: Sequence[VersionFacts], old: Version | None
-) -> dict[str, Any]:
-    spoken = {fact.version: fact for fact in facts if fact.protocol.offered == "yes"}
-    flights = _flights(done)
-    # What TLS 1.2 and below say in clear is read off the answers that brought the chains.
-    label = old.label if old else ""
-    asked = tuple(a for name, part in done.items() if label and name.startswith(label)
-                  for a in part)  # fmt: skip
-    plain = [a for a in asked if isinstance(a, Flight) and a.version == old]
-    modern_only = "TLS 1.3 does without"
-    return {
-        "compression": _compression(done["compression"]),
-        "secure_renegotiation": _extension(
-            plain, asked, flight.RENEGOTIATION_INFO, "TLS 1.3 has no renegotiation"
-        ),
-        "extended_master_secret": _extension(
-            plain, asked, flight.EXTENDED_MASTER_SECRET, modern_only
-        ),
-        "encrypt_then_mac": _encrypt_then_mac(done["compression"], old),
-        "session_tickets": _tickets(plain, asked),
-        "ocsp_stapling": _stapling(done),
-        "fallback_scsv": _fallback(done["fallback"]),
-        "downgrade_sentinel": _sentinel(plain, asked, old, Version.TLSv1_3 in spoken),
-        "alpn": _alpn(done["alpn"]),
-        "signature_schemes": _schemes(done, plain),
-        "dh": _dh(done["dhe"]),
-        "public_value_reuse": _reuse(flights),
-        "hybrid_preference": _hybrid(done["hybrid"], spoken),
-    }
-
-
-def _extension(plain: Sequence[Flight], asked: Asked, kind: int, otherwise: str) -> dict[str, Any]:
-    if not plain:
-        return _unanswered(asked, otherwise)
-    had = [answer.extension(kind) is not None for answer in plain]
-    if all(had) or not any(had):
-        return _is("yes" if had[0] else "no")
-    return _is("yes", "not in every answer")
-
-
-def _compression(asked: Asked) -> dict[str, Any]:
-    for answer in asked:
-        if isinstance(answer, Flight):
-            known = {0: None, _DEFLATE: "DEFLATE"}
-            method = known.get(answer.compression, f"0x{answer.compression:02X}")
-            return _is("yes" if method else "no", method=method)
-    return _unanswered(asked, "TLS 1.3 has no compression")
-
-
-def _encrypt_then_mac(asked: Asked, old: Version | None) -> dict[str, Any]:
-    if old is Version.SSLv3:
-        return _is("not_applicable", "SSLv3 has no extensions")
-    for answer in asked:
-        if isinstance(answer, Flight):
-            suite = registry.suites().get(answer.suite)
-            if suite is None or not _is_block(suite):
-                return _is("not_applicable", "no CBC suite is offered")
-            return _is("yes" if answer.extension(flight.ENCRYPT_THEN_MAC) is not None else "no")
-    return _unanswered(asked, "TLS 1.3 has no CBC suites")
-
-
-def _tickets(plain: Sequence[Flight], asked: Asked) -> dict[str, Any]:
-    if not plain and not asked:
-        return _is("unknown", "TLS 1.3 gives tickets only after the handshake")
-    return _extension(plain, asked, flight.SESSION_TICKET, "")
-
-
-def _stapling(done: Mapping[str, Asked]) -> dict[str, Any]:
-    asked = tuple(a for name, part in done.items() if name.startswith(("TLS", "SSL")) for a in part)
-    shown = [a for a in asked if isinstance(a, Flight) and a.certificates]
-    if not shown:
-        return _unanswered(asked, "no certificate was sent")
-    return _is("yes" if any(answer.staple for answer in shown) else "no")
-
-
-def _fallback(asked: Asked) -> dict[str, Any]:
-    for answer in asked:
-        if isinstance(answer, Refused) and "inappropriate_fallback" in answer.why:
-            return _is("yes", answer.why)
-        if isinstance(answer, Picked):
-            return _is("no", "a fallback was answered")
-    return _unanswered(asked, "one version alone is offered")
-
-
-def _sentinel(
-    plain: Sequence[Flight], asked: Asked, old: Version | None, modern: bool
-) -> dict[str, Any]:
-    if old is None:
-        return _is("not_applicable", "nothing older than TLS 1.3 is offered")
-    if not modern:
-        return _is("not_applicable", "TLS 1.3 is not offered")
-    if not plain:
-        return _unanswered(asked, "no answer to read it from")
-    mark = _DOWNGRADE.get(old, b"DOWNGRD\x00")
-    return _is("yes" if all(answer.random.endswith(mark) for answer in plain) else "no")
-
-
-def _alpn(asked: Asked) -> dict[str, Any]:
-    for answer in asked:
-        if isinstance(answer, Refused) and "no_application_protocol" in answer.why:
-            return _is("no", answer.why, offered=["h2", "http/1.1"], picked=None)
-        if isinstance(answer, Flight) and answer.sealed is None and answer.whole:
-            body = answer.extension(flight.ALPN)
-            if body is None:
-                return _is("no", offered=["h2", "http/1.1"], picked=None)
-            name = body[3:35].decode("ascii", "backslashreplace")
-            text = "".join(c if " " < c <= "~" else f"\\x{ord(c):02x}" for c in name)
-            return _is("yes", offered=["h2", "http/1.1"], picked=text)
-    return _unanswered(asked, "not to be asked in this version")
-
-
-def _schemes(done: Mapping[str, Asked], plain: Sequence[Flight]) -> dict[str, Any]:
-    """In TLS 1.2 the schemes that were used, in 1.3 all that are accepted."""
-    used = [registry.scheme_name(a.scheme) for a in plain if a.scheme is not None]
-    asked = (*done.get("TLSv1.3 RSA", ()), *done.get("TLSv1.3 other", ()))
-    accepted = [
-        registry.scheme_name(a.scheme) for a in asked
-        if isinstance(a, Flight) and a.scheme is not None
-    ]  # fmt: skip
-    open_ = [a.why for a in asked if isinstance(a, Unknown)] + [
-        str(a.ended) for a in asked if isinstance(a, Picked) and not _is_refusal(a.ended)
-    ]
-    why = f"TLSv1.3 may be incomplete: {open_[0]}" if open_ else None
-    answer = "yes" if used or accepted else "unknown"
-    found = {"TLSv1.2": list(dict.fromkeys(used)), "TLSv1.3": list(dict.fromkeys(accepted))}
-    if answer == "unknown" and not why:
-        why = "no signature was seen"
-    return _is(answer, why, **found)
-
-
-def _is_refusal(ended: wire.Ending | None) -> bool:
-    """Whether a flight came to its end, or to one that says that nothing offered would do."""
-    return ended is None or ended == wire.Alert(40)  # handshake_failure
-
-
-def _dh(asked: Asked) -> dict[str, Any]:
-    flights = [a for a in asked if isinstance(a, Flight) and a.dh_bits]
-    if not flights:
-        return _unanswered(asked, "no DHE suite is offered")
-    bits = min(a.dh_bits for a in flights if a.dh_bits)
-    group = flights[0].group
-    return _is("yes", bits=bits, group=registry.group_name(group) if group else None)
-
-
-def _reuse(flights: Sequence[Flight]) -> dict[str, Any]:
-    """Whether a server used one DH or ECDH value twice: what differs once may be kept for longer
-    than these few connections took, so a "no" is about these."""
-    said: dict[tuple[str, int | None], list[bytes]] = {}
-    for answer in flights:
-        suite = registry.suites().get(answer.suite)
-        if answer.public and suite:
-            finite = suite.key_exchange == "DHE" or answer.group in registry.ffdhe_groups()
-            kind = "DHE" if finite else "ECDHE"
-            said.setdefault((kind, answer.group), []).append(answer.public)
-    found = {}
-    for kind in ("ECDHE", "DHE"):
-        lists = [values for (k, _), values in said.items() if k == kind and len(values) > 1]
-        twice = any(len(set(values)) < len(values) for values in lists)
-        found[kind] = "unknown" if not lists else "yes" if twice else "no"
-    answers = set(found.values())
-    whole = next((word for word in ("yes", "no") if word in answers), "unknown")
-    why = "fewer than two values to compare" if whole == "unknown" else None
-    return _is(whole, why, **found)
-
-
-def _hybrid(asked: Asked, spoken: Mapping[Version, VersionFacts]) -> dict[str, Any]:
-    """What is chosen where classical shares stand beside a hybrid group without one: "yes" is
-    the hybrid, at the price of a HelloRetryRequest."""
-    for answer in asked:
-        if isinstance(answer, Picked) and answer.group is not None:
-            name = registry.group_name(answer.group)
-            hybrid = _is_hybrid(answer.group)
-            return _is("yes" if hybrid else "no", picked=name, retry=answer.retry)
-    modern = spoken.get(Version.TLSv1_3)
-    if modern and modern.protocol.why:
-        return _unanswered(asked, f"groups are not known whole: {modern.protocol.why}")
-    return _unanswered(asked, "no hybrid group beside a classical one")

@@ -1,23 +1,65 @@
-"""Hello -> bytes, bytes -> Reply: the part of SSL and TLS that is in clear. No I/O.
+"""Bytes -> Reply: records and the first flight, the part of SSL and TLS that is in clear. No I/O.
 
-A `Hello` is what one connection asks; `Reader` is fed what comes back, in pieces of any size,
-until a `Reply` is known. The handshake is never finished, so nothing here needs cryptography.
+A `Hello` is what one connection asks (`reply`, and `hello` makes bytes of it); `Reader` is fed what
+comes back, in pieces of any size, until a `Reply` is known (`messages` reads the fields). The
+handshake is never finished, so nothing here needs cryptography.
 """
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from typing import Literal
+from dataclasses import replace
 
-from tlscheck.core import registry, shares
+from tlscheck.core.hello import RANDOM_BYTES, encode, sendable_name
+from tlscheck.core.messages import (
+    Cursor,
+    Malformed,
+    certificates,
+    extension_map,
+    key_exchange,
+    lacking,
+    server_hello,
+    ssl2_server_hello,
+)
 from tlscheck.core.registry import Version
+from tlscheck.core.reply import (
+    Alert,
+    Ending,
+    Garbage,
+    Hangup,
+    Hello,
+    OwnFault,
+    Picked,
+    Reply,
+    Silent,
+    Ssl2Picked,
+    Unreachable,
+)
 
-RANDOM_BYTES = 64  # what `encode` needs: client random and session id
+__all__ = [
+    "BANNER",
+    "MOST_BYTES",
+    "MOST_IDLE_MESSAGES",
+    "MOST_MESSAGE",
+    "MOST_RECORD",
+    "RANDOM_BYTES",
+    "Alert",
+    "Cursor",
+    "Ending",
+    "Garbage",
+    "Hangup",
+    "Hello",
+    "Malformed",
+    "OwnFault",
+    "Picked",
+    "Reader",
+    "Reply",
+    "Silent",
+    "Ssl2Picked",
+    "Unreachable",
+    "encode",
+    "extension_map",
+    "sendable_name",
+]
 
 # Bounds on what one connection may send (bytes).
 MOST_BYTES = 1 << 20
@@ -25,456 +67,6 @@ MOST_MESSAGE = 1 << 19
 MOST_RECORD = (1 << 14) + 2048
 BANNER = 8  # bytes from which to tell what is no TLS
 MOST_IDLE_MESSAGES = 32  # HelloRequests and warning alerts before we stop listening
-
-_RETRY_RANDOM = hashlib.sha256(b"HelloRetryRequest").digest()  # RFC 8446, section 4.1.3
-_EMPTY_RENEGOTIATION_INFO_SCSV = 0x00FF  # RFC 5746, section 3.3
-
-
-@dataclass(frozen=True, slots=True)
-class Hello:
-    """What one connection asks: a version, with the suites and groups offered in it.
-
-    `suites` and `groups` are IANA code points in the client's order. `shares` adds key shares
-    to a TLS 1.3 hello (without them a server answers with a HelloRetryRequest). `extensions` is
-    "few" for those alone that the question needs, and "none" (below TLS 1.3) for none at all, for
-    servers that stumble over them. `schemes` are the signature schemes instead of all, `more` are
-    extensions besides (type and body). `closely`: the whole first flight is to be read, that of
-    TLS 1.3 too (`flight`).
-    """
-
-    version: Version
-    suites: tuple[int, ...]
-    groups: tuple[int, ...] = ()
-    server_name: str | None = None
-    shares: bool = False
-    extensions: Literal["all", "few", "none"] = "all"
-    schemes: tuple[int, ...] = ()
-    compressions: tuple[int, ...] = (0,)
-    more: tuple[tuple[int, bytes], ...] = ()
-    closely: bool = False
-
-    def __hash__(self) -> int:
-        # Hellos are looked up for each exchange, and most differ in how much they offer.
-        lists = len(self.suites), self.suites[:1], self.suites[-1:], len(self.groups)
-        return hash((self.version, lists, self.server_name, self.extensions))
-
-
-@dataclass(frozen=True, slots=True)
-class Picked:
-    """A ServerHello (or HelloRetryRequest, `retry`): what the server chose.
-
-    `ended` is what cut the first flight of TLS 1.2 and below short of its ServerHelloDone, `None`
-    when nothing did. `dh_bits` is the size of the prime of a DHE key exchange.
-    """
-
-    version: int
-    suite: int
-    group: int | None = None
-    scheme: int | None = None
-    certificates: tuple[bytes, ...] = ()
-    retry: bool = False
-    ended: Ending | None = None
-    dh_bits: int | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether the flight came to its end."""
-        return self.ended is None
-
-
-@dataclass(frozen=True, slots=True)
-class Ssl2Picked:
-    """An SSLv2 SERVER-HELLO: every cipher kind that server and hello have in common."""
-
-    suites: tuple[int, ...]
-    certificate: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert that ended the connection; `code` is the description (RFC 8446, section 6)."""
-
-    code: int
-
-    def __str__(self) -> str:
-        return f"alert {registry.alert_name(self.code)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Hangup:
-    """The peer ended the connection with neither an alert nor an answer: `reset` or `closed`."""
-
-    how: str
-
-    def __str__(self) -> str:
-        return self.how
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """A deadline passed at this `stage`: `connect` or `read`."""
-
-    stage: str
-
-    def __str__(self) -> str:
-        return f"{self.stage} time-out"
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """No connection was made, and why: refused, no route."""
-
-    why: str
-
-    def __str__(self) -> str:
-        return self.why
-
-
-@dataclass(frozen=True, slots=True)
-class OwnFault:
-    """This side could not ask: no descriptor, no port. Says nothing about the server. `passing`:
-    it may be able to in a moment."""
-
-    why: str
-    passing: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.why}, on this side"
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """Bytes that are no TLS, or TLS that breaks its own rules; `why` names the fault."""
-
-    why: str
-
-    def __str__(self) -> str:
-        return self.why
-
-
-Ending = Alert | Hangup | Silent | Garbage
-Reply = Picked | Ssl2Picked | Alert | Hangup | Silent | Unreachable | OwnFault | Garbage
-
-
-# --- encoding -------------------------------------------------------------------------------
-
-
-class _Writer:
-    """Builds nested, length-prefixed structures: the code nests as the wire nests."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def uint(self, size: int, *values: int) -> None:
-        for value in values:
-            self.data += value.to_bytes(size, "big")
-
-    @contextmanager
-    def prefixed(self, size: int) -> Iterator[None]:
-        at = len(self.data)
-        self.data += bytes(size)
-        yield
-        self.data[at : at + size] = (len(self.data) - at - size).to_bytes(size, "big")
-
-    @contextmanager
-    def extension(self, kind: int) -> Iterator[None]:
-        self.uint(2, kind)
-        with self.prefixed(2):
-            yield
-
-
-@lru_cache(maxsize=1024)
-def sendable_name(name: str | None) -> str | None:
-    """`name` if it may be sent as a server name: a DNS name, no IP literal (RFC 6066, 3)."""
-    if not name:
-        return None
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        try:
-            return name.rstrip(".").encode("ascii").decode()
-        except UnicodeEncodeError:
-            return None
-    return None
-
-
-def encode(hello: Hello, random: bytes) -> bytes:
-    """The bytes of `hello` in one record. `random` is `RANDOM_BYTES` long."""
-    if len(random) != RANDOM_BYTES:
-        raise ValueError(f"random must be {RANDOM_BYTES} bytes")
-    if hello.version is Version.SSLv2:
-        return _encode_ssl2(hello, random)
-    message = _client_hello(hello, random, 0)
-    # Some servers hang on handshake messages of 256 to 511 bytes: pad past them (RFC 7685).
-    if 256 <= len(message) <= 511 and hello.extensions == "all" and _extended(hello):
-        message = _client_hello(hello, random, max(0, 512 - len(message) - 4) + 1)
-    out = _Writer()
-    out.uint(1, 22)  # handshake
-    out.uint(2, min(hello.version, Version.TLSv1_0))  # RFC 8446, section 5.1
-    with out.prefixed(2):
-        out.data += message
-    return bytes(out.data)
-
-
-def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
-    modern = hello.version is Version.TLSv1_3
-    out = _Writer()
-    out.uint(1, 1)  # ClientHello
-    with out.prefixed(3):
-        out.uint(2, min(hello.version, Version.TLSv1_2))
-        out.data += random[:32]
-        with out.prefixed(1):
-            # A session id makes middleboxes take TLS 1.3 for a resumption (RFC 8446, D.4).
-            out.data += random[32:] if modern else b""
-        out.data += _suites(hello.suites, modern)
-        with out.prefixed(1):
-            out.uint(1, *hello.compressions)  # null alone, but where the question is about it
-        if _extended(hello):
-            with out.prefixed(2):
-                _server_name(out, hello.server_name)
-                out.data += _extensions(
-                    hello.version, hello.groups, hello.shares, hello.extensions,
-                    hello.schemes, hello.closely,
-                )  # fmt: skip
-                for kind, body in hello.more:
-                    with out.extension(kind):
-                        out.data += body
-                if padding:
-                    with out.extension(21):  # padding: RFC 7685, section 3
-                        out.data += bytes(padding - 1)
-    return bytes(out.data)
-
-
-def _extended(hello: Hello) -> bool:
-    return hello.version is not Version.SSLv3 and hello.extensions != "none"
-
-
-# What all servers are asked alike is made once: that is most of a hello.
-
-
-@lru_cache(maxsize=1024)
-def _suites(suites: tuple[int, ...], modern: bool) -> bytes:
-    out = _Writer()
-    with out.prefixed(2):
-        out.uint(2, *suites)
-        if not modern:
-            out.uint(2, _EMPTY_RENEGOTIATION_INFO_SCSV)
-    return bytes(out.data)
-
-
-def _server_name(out: _Writer, server_name: str | None) -> None:
-    if name := sendable_name(server_name):
-        with out.extension(0), out.prefixed(2):  # server_name: RFC 6066, section 3
-            out.uint(1, 0)
-            with out.prefixed(2):
-                out.data += name.encode("ascii")
-
-
-@lru_cache(maxsize=1024)
-def _extensions(
-    version: Version,
-    groups: tuple[int, ...],
-    shared: bool,
-    which: str,
-    schemes: tuple[int, ...],
-    closely: bool,
-) -> bytes:
-    """All extensions but the server name, what a question has besides, and the padding."""
-    modern = version is Version.TLSv1_3
-    out = _Writer()
-    if groups:
-        with out.extension(10), out.prefixed(2):  # supported_groups: RFC 8422, 5.1.1; RFC 7919
-            out.uint(2, *groups)
-    if not modern and groups:
-        with out.extension(11), out.prefixed(1):  # ec_point_formats: RFC 8422, section 5.1.2
-            out.uint(1, 0)
-    if version >= Version.TLSv1_2:
-        with out.extension(13), out.prefixed(2):  # signature_algorithms: RFC 8446, 4.2.3
-            usual = _schemes(modern) if which == "all" else _USUAL_SCHEMES
-            out.uint(2, *(schemes or usual))
-    if not modern and which == "all":
-        with out.extension(22):  # encrypt_then_mac: RFC 7366, section 2
-            pass
-        with out.extension(23):  # extended_master_secret: RFC 7627, section 5.1
-            pass
-    if modern:
-        with out.extension(43), out.prefixed(1):  # supported_versions: RFC 8446, 4.2.1
-            out.uint(2, version)
-        with out.extension(51), out.prefixed(2):  # key_share: RFC 8446, section 4.2.8
-            sent = groups if which == "all" else groups[:1]
-            for group in sent if shared else ():
-                if share := shares.of(closely).get(group):
-                    out.uint(2, group)
-                    with out.prefixed(2):
-                        out.data += share
-    return bytes(out.data)
-
-
-@cache
-def _schemes(modern: bool) -> tuple[int, ...]:
-    # DSA and SHA-224 do not exist in TLS 1.3 (RFC 8446, section 4.2.3).
-    if not modern:
-        return registry.SIGNATURE_SCHEMES
-    return tuple(s for s in registry.SIGNATURE_SCHEMES if s & 0xFF != 2 and s >> 8 != 3)
-
-
-# ECDSA, EdDSA, RSA-PSS and RSA, the strong first: what a short hello does with.
-_USUAL_SCHEMES = (
-    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806,
-    0x0809, 0x080A, 0x080B, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201,
-)  # fmt: skip
-
-
-def _encode_ssl2(hello: Hello, random: bytes) -> bytes:
-    out = _Writer()
-    out.uint(1, 1)  # CLIENT-HELLO
-    out.uint(2, Version.SSLv2, 3 * len(hello.suites), 0, 16)
-    out.uint(3, *hello.suites)
-    out.data += random[:16]
-    return (0x8000 | len(out.data)).to_bytes(2, "big") + bytes(out.data)
-
-
-# --- decoding -------------------------------------------------------------------------------
-
-
-class Malformed(Exception):
-    """A field of a message is not as its definition says; the text names the field."""
-
-
-class Cursor:
-    """Reads the fields of `what`, one after another; raises `Malformed` at one that is short."""
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self.data, self.at, self.what = data, 0, what
-
-    def take(self, size: int, field: str) -> bytes:
-        end = self.at + size
-        if end > len(self.data):
-            raise Malformed(f"{self.what}: {field} is short")
-        self.at = end
-        return self.data[end - size : end]
-
-    def uint(self, size: int, field: str) -> int:
-        return int.from_bytes(self.take(size, field), "big")
-
-    def vector(self, size: int, field: str) -> bytes:
-        return self.take(self.uint(size, f"length of {field}"), field)
-
-    def left(self) -> int:
-        return len(self.data) - self.at
-
-    def end(self) -> None:
-        if self.left():
-            raise Malformed(f"{self.what}: {self.left()} trailing bytes")
-
-
-def extension_map(cursor: Cursor) -> dict[int, bytes]:
-    """The extensions that are left to read, by type: RFC 8446, section 4.2."""
-    found: dict[int, bytes] = {}
-    if cursor.left():
-        inner = Cursor(cursor.vector(2, "extensions"), f"{cursor.what} extensions")
-        while inner.left():
-            kind = inner.uint(2, "type")
-            body = inner.vector(2, f"extension {kind}")
-            if kind in found:
-                raise Malformed(f"{cursor.what}: extension {kind} twice")
-            found[kind] = body
-    cursor.end()
-    return found
-
-
-def _server_hello(body: bytes) -> Picked:
-    """RFC 8446, section 4.1.3; RFC 5246, section 7.4.1.3."""
-    cursor = Cursor(body, "ServerHello")
-    version = cursor.uint(2, "version")
-    random = cursor.take(32, "random")
-    if len(cursor.vector(1, "session id")) > 32:
-        raise Malformed("ServerHello: session id is longer than 32 bytes")
-    suite = cursor.uint(2, "cipher suite")
-    cursor.uint(1, "compression method")
-    extensions = extension_map(cursor)
-    retry = random == _RETRY_RANDOM
-    group = None
-    if 43 in extensions:
-        inner = Cursor(extensions[43], "supported_versions")
-        version = inner.uint(2, "selected version")
-        inner.end()
-    if version >= Version.TLSv1_3 and 51 in extensions:
-        inner = Cursor(extensions[51], "key_share")
-        group = inner.uint(2, "group")
-        if not retry:
-            inner.vector(2, "key exchange")
-        inner.end()
-    return Picked(version, suite, group, retry=retry)
-
-
-def _certificates(body: bytes) -> tuple[bytes, ...]:
-    """RFC 5246, section 7.4.2."""
-    outer = Cursor(body, "Certificate")
-    cursor = Cursor(outer.vector(3, "certificate list"), "Certificate")
-    outer.end()
-    chain: list[bytes] = []
-    while cursor.left():
-        chain.append(cursor.vector(3, f"certificate {len(chain) + 1}"))
-    return tuple(chain)
-
-
-@cache
-def _ffdhe_primes() -> dict[int, int]:
-    """RFC 7919, appendix A: prime -> group, computed from e as the RFC defines them."""
-    # floor(2^k * e), from the series of 1/n!, with bits to spare.
-    spare = 8400
-    e, term, n = 0, 1 << spare, 1
-    while term:
-        e += term
-        term //= n
-        n += 1
-    offsets = {2048: 560316, 3072: 2625351, 4096: 5736041, 6144: 15705020, 8192: 10965728}
-    return {
-        2**bits - 2 ** (bits - 64) + ((e >> (spare - (bits - 130))) + x) * 2**64 - 1: group
-        for group, (bits, x) in zip(registry.ffdhe_groups(), offsets.items(), strict=True)
-    }
-
-
-def _key_exchange(picked: Picked, body: bytes) -> Picked:
-    """ServerKeyExchange: RFC 8422, section 5.4; RFC 5246, section 7.4.3; RFC 4279; RFC 5489."""
-    suite = registry.suites().get(picked.suite)
-    if suite is None or suite.key_exchange not in ("ECDHE", "DHE"):
-        return picked
-    cursor = Cursor(body, "ServerKeyExchange")
-    if suite.authentication == "PSK":
-        cursor.vector(2, "identity hint")
-    group, dh_bits = None, None
-    if suite.key_exchange == "ECDHE":
-        if cursor.uint(1, "curve type") != 3:  # named_curve
-            return picked
-        group = cursor.uint(2, "named curve")
-        if not cursor.vector(1, "public point"):
-            raise Malformed("ServerKeyExchange: public point is empty")
-    else:
-        prime = int.from_bytes(cursor.vector(2, "prime"), "big")
-        cursor.vector(2, "generator")
-        cursor.vector(2, "public value")
-        group, dh_bits = _ffdhe_primes().get(prime), prime.bit_length()
-    scheme = None
-    signed = suite.authentication not in ("PSK", "NULL")
-    if signed and picked.version >= Version.TLSv1_2:
-        scheme = cursor.uint(2, "signature scheme")
-    if signed:
-        cursor.vector(2, "signature")
-    return replace(picked, group=group, scheme=scheme, dh_bits=dh_bits)
-
-
-def _lacking(picked: Picked, had: set[int]) -> str | None:
-    """The message that this suite cannot do without and that has not come."""
-    suite = registry.suites().get(picked.suite)
-    if suite is None:
-        return None
-    if 11 not in had and suite.authentication in ("RSA", "ECDSA", "DSS"):
-        return "Certificate"
-    if 12 not in had and suite.key_exchange in ("ECDHE", "DHE"):
-        return "ServerKeyExchange"
-    return None
 
 
 class Reader:
@@ -603,18 +195,18 @@ class Reader:
         elif self._picked is None:
             if kind != 2:
                 raise Malformed(f"handshake message {kind} instead of ServerHello")
-            picked = _server_hello(body)
+            picked = server_hello(body)
             if picked.version >= Version.TLSv1_3 or picked.retry:
                 self.reply = picked
             else:
                 self._picked = picked
         elif kind == 11:
-            self._picked = replace(self._picked, certificates=_certificates(body))
+            self._picked = replace(self._picked, certificates=certificates(body))
         elif kind == 12:
-            self._picked = _key_exchange(self._picked, body)
+            self._picked = key_exchange(self._picked, body)
         elif kind == 14:
-            if lacking := _lacking(self._picked, self._had):
-                raise Malformed(f"ServerHelloDone without {lacking}")
+            if missing := lacking(self._picked, self._had):
+                raise Malformed(f"ServerHelloDone without {missing}")
             self.reply = self._picked
         elif kind not in (13, 22, 23):  # CertificateRequest, CertificateStatus, SupplementalData
             raise Malformed(f"handshake message {kind} in the first flight")
@@ -625,28 +217,9 @@ class Reader:
         size = int.from_bytes(self._raw[:2], "big") & 0x7FFF
         if len(self._raw) < 2 + size:
             return False
-        cursor = Cursor(bytes(self._raw[2 : 2 + size]), "SERVER-HELLO")
+        message = bytes(self._raw[2 : 2 + size])
         del self._raw[: 2 + size]
-        kind = cursor.uint(1, "type")
-        if kind == 0:  # ERROR: no cipher in common, which is a refusal
-            self.reply = Alert(40)
-            return True
-        if kind != 4:
-            raise Malformed(f"SSLv2 message {kind} instead of SERVER-HELLO")
-        cursor.take(2, "session id hit and certificate type")
-        if cursor.uint(2, "version") != Version.SSLv2:
-            raise Malformed("SERVER-HELLO: version is not SSLv2")
-        sizes = [cursor.uint(2, name) for name in ("certificate", "ciphers", "connection id")]
-        certificate = cursor.take(sizes[0], "certificate")
-        kinds = cursor.take(sizes[1], "ciphers")
-        cursor.take(sizes[2], "connection id")
-        cursor.end()
-        if len(kinds) % 3:
-            raise Malformed("SERVER-HELLO: ciphers are not of three bytes")
-        self.reply = Ssl2Picked(
-            tuple(int.from_bytes(kinds[i : i + 3], "big") for i in range(0, len(kinds), 3)),
-            certificate,
-        )
+        self.reply = ssl2_server_hello(message)
         return True
 
 
