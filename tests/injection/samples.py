@@ -87,7 +87,7 @@ _REPORT: dict[str, Any] = {
     "tool": {"name": "tlscheck", "version": "0.1.0"},
     "run": {
         "id": "a1b2c3d4", "started": "2026-11-24T02:00:00Z", "finished": "2026-11-24T02:01:00Z",
-        "complete": True, "connections": 18,
+        "complete": True, "connections": 18, "depth": "standard",
     },
     "policies": [{"id": "aws-iam-2020", "as_of": "2026-11-24"}],
     "endpoints": [
