@@ -53,7 +53,7 @@ class Ahead:
     that its replies let suppose is taken if `guess` is set, else what is left of it is not asked.
     Each answer that was not foreseen halves what is asked at once of the questions that follow one
     another, and after a few of them nothing is asked ahead there. What whoever explores asks
-    unforeseen joins the next turn.
+    unforeseen joins the next turn. In all, no more is asked in vain than not, and five turns.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Ahead:
         self._strays = Counter[Line]()
         self._unforeseen: list[_Step] = []
         self._over = False
+        self._vain = self._in_part = 0  # questions that nobody will have asked for
         self._parted = False  # the suites were asked for in parts
         self._whole = False  # and all were found
         self._going: asyncio.Task[None] | None = None
@@ -131,6 +132,17 @@ class Ahead:
                 step = _Step(hello, expected)
                 self._waiting.setdefault(hello, deque()).append(step)
                 self._left.append(step)
+        self._vain = sum(
+            step.reply.done() and step.expected is not None
+            for hello, steps in self._waiting.items()
+            if hello not in seen
+            for step in steps
+        )
+
+    def _overspent(self) -> bool:
+        """Whether more was asked in vain than it is worth: as much as was not, and four turns."""
+        useful = self._asked.total() - self._vain
+        return self._vain + self._in_part > useful + 4 * PARTS
 
     async def _go(self) -> None:
         try:
@@ -155,6 +167,8 @@ class Ahead:
             asked = Counter(_line(step.hello) for step in batch)
             right = [line for line, many in asked.items() if many >= FEWEST and line not in off]
             self._strays.subtract(line for line in right if self._strays[line])
+            if off and self._overspent():
+                return
             if off:
                 await self._stray({version for version, _ in off})
 
@@ -224,8 +238,9 @@ class Ahead:
             steps = [_Step(replace(base, suites=part)) for part in parts]
             for step in steps:
                 self._waiting.setdefault(step.hello, deque()).append(step)
+            self._in_part += len(steps)
             replies = await self._replies([*steps, *await self._awaited()])
-            if replies is None:
+            if replies is None or self._overspent():
                 return False
             parts = [
                 tuple(s for s in part if s != reply.suite)
