@@ -72,7 +72,8 @@ class Connection(asyncio.Protocol):
         """
         self._over = True
         if not self._transport.is_closing():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # a client that has reset is gone already
+                self._transport.write_eof()
 
     def on_data(self, data: bytes) -> None:
         """What the client sent, while its bounds hold."""
