@@ -141,6 +141,7 @@ def _group_clues(log: Said, version: Version) -> Iterator[_Clue]:
 
 
 LAST = 1 << 16  # a rank after all others
+MOST_STEPS = 1_000_000  # comparisons of an item with a clue, for one list
 _CONFLICT = 10  # what a pick costs that the order does not allow; an item in vain costs 1
 
 
@@ -198,12 +199,17 @@ def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = Fals
             picked[clue.version] = picked.get(clue.version, frozenset()) | {clue.choice}
     every = frozenset[int]().union(*picked.values())
     best: _Fit | None = None
+    if bare:  # they differ by their order alone
+        likely = {id(each.rank): each for each in likely}.values()
+    steps = 0
     for each in likely:
+        if steps > MOST_STEPS:  # a server may pick whatever it likes
+            break
         line = each.line(every if bare else each.items | every)
         fit = _Fit(Taste(line, each.rank is not None), picked)
         fit.strange = 0 if bare else len(every - each.items)
         fit.cost = fit.strange
-        _weigh(fit, clues, every, best.cost if best else None)
+        steps += _weigh(fit, clues, every, best.cost if best else None)
         if best is None or fit.cost < best.cost:
             best = fit
     assert best is not None
@@ -212,12 +218,14 @@ def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = Fals
     return best
 
 
-def _weigh(fit: _Fit, clues: Sequence[_Clue], every: frozenset[int], most: int | None) -> None:
-    """What the clues take away from a list, and what that costs, up to `most`."""
-    items = fit.every
+def _weigh(fit: _Fit, clues: Sequence[_Clue], every: frozenset[int], most: int | None) -> int:
+    """What the clues take away from a list, and what that costs, up to `most`; returns how many
+    comparisons that took."""
+    items, steps = fit.every, 0
     for clue in clues:
         mine = fit.picked.get(clue.version, frozenset())
         for item in fit.taste.items if fit.taste.server_order else clue.offered:
+            steps += 1
             if item == clue.choice:
                 break
             if item not in clue.among or item not in items or item in fit.gone:
@@ -231,6 +239,7 @@ def _weigh(fit: _Fit, clues: Sequence[_Clue], every: frozenset[int], most: int |
                 fit.cost += _CONFLICT
         if most is not None and fit.cost >= most:
             break
+    return steps
 
 
 def _mended(

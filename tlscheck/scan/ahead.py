@@ -18,6 +18,7 @@ HOPS = 10  # turns of the event loop, in which a reply leads to the next questio
 # Of questions that follow one another: answers that were not foreseen, less those that were since;
 # and how few are asked at once, the fewer the more was asked in vain.
 MOST_STRAYS, FEWEST = 5, 2
+MOST_GUESSES = 16  # of what the server is, for they cost time
 PARTS = 12  # of a list of suites that is like none that is known
 
 
@@ -68,6 +69,7 @@ class Ahead:
         self._strays = Counter[Line]()
         self._unforeseen: list[_Step] = []
         self._over = False
+        self._guesses = 0
         self._vain = self._in_part = 0  # questions that nobody will have asked for
         self._parted = False  # the suites were asked for in parts
         self._whole = False  # and all were found
@@ -167,7 +169,8 @@ class Ahead:
             asked = Counter(_line(step.hello) for step in batch)
             right = [line for line, many in asked.items() if many >= FEWEST and line not in off]
             self._strays.subtract(line for line in right if self._strays[line])
-            if off and self._overspent():
+            self._guesses += bool(off)
+            if off and (self._overspent() or self._guesses > MOST_GUESSES):
                 return
             if off:
                 await self._stray({version for version, _ in off})
