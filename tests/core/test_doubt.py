@@ -23,7 +23,7 @@ from tlscheck.core.explore import (
     explore_version,
 )
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked
+from tlscheck.core.reply import Hello, Picked
 
 Reply = Callable[[Hello], Answer]
 OLD = (Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2)

@@ -20,7 +20,7 @@ from tlscheck.core.explore import (
     explore_version,
 )
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
 MODERN = [Version.SSLv3, Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2, Version.TLSv1_3]
 USUAL = {

@@ -10,7 +10,7 @@ import pytest
 
 from tests.core.test_explore import run
 from tests.servers.faults import asked
-from tlscheck.core import flight, registry, wire
+from tlscheck.core import flight, registry
 from tlscheck.core.eliminate import (
     Answer,
     Refused,
@@ -21,9 +21,10 @@ from tlscheck.core.explore import (
 )
 from tlscheck.core.features import Looked, look
 from tlscheck.core.flight import Flight
+from tlscheck.core.hello import encode
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Hello
+from tlscheck.core.reply import Alert, Hello, Picked
 
 NAME = "sts.us-east-1.amazonaws.com"
 SUITES = ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
@@ -49,7 +50,7 @@ def plain(hello: Hello, number: int) -> Answer:
     if hello.schemes and RSA_PSS not in hello.schemes:
         return Refused("alert handshake_failure")
     if not hello.closely:
-        return wire.Picked(0x0304, hello.suites[0], hello.groups[0], retry=True)
+        return Picked(0x0304, hello.suites[0], hello.groups[0], retry=True)
     kinds = (23, 35, 0xFF01) + ((22,) if set(hello.suites) <= {CBC} else ())
     dhe = set(hello.suites) <= {DHE}
     return Flight(
@@ -217,7 +218,7 @@ def test_alpn_of_any_bytes_is_printable_ascii(raw: bytes) -> None:
 def test_every_hello_is_legal() -> None:
     for known in (BOTH, facts(Version.SSLv3, Version.TLSv1_0), BOTH[1:], facts(Version.SSLv3)):
         for hello in looked(known)[1]:
-            read = asked.read(wire.encode(hello, bytes(range(64))))
+            read = asked.read(encode(hello, bytes(range(64))))
             assert read is not None and len(set(read.extensions)) == len(read.extensions)
             assert len(set(read.suites)) == len(read.suites)
             if hello.version is Version.TLSv1_3:

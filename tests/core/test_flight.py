@@ -14,10 +14,11 @@ from cryptography import x509
 
 from tests.servers import gnutls, jsse, nginx, openssl, pyopenssl
 from tests.servers.process import ADDRESS
-from tlscheck.core import flight, registry, shares, wire
+from tlscheck.core import flight, registry, shares
 from tlscheck.core.flight import Flight, Reader
+from tlscheck.core.hello import encode
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hangup, Hello, Picked, Reply
+from tlscheck.core.reply import Garbage, Hangup, Hello, Picked, Reply
 
 RANDOM = bytes(range(64))
 NAME = "localhost"
@@ -41,9 +42,9 @@ def old(*suites: str, version: Version = Version.TLSv1_2, **more: Any) -> Hello:
 
 def heard(port: int, hello: Hello) -> bytes:
     """All that a server says to a hello until its first flight has ended."""
-    reader, said = Reader(hello, wire.encode(hello, RANDOM)), b""
+    reader, said = Reader(hello, encode(hello, RANDOM)), b""
     with socket.create_connection((ADDRESS, port), timeout=10) as stream:
-        stream.sendall(wire.encode(hello, RANDOM))
+        stream.sendall(encode(hello, RANDOM))
         while reader.reply is None and (data := stream.recv(1 << 16)):
             said += data
             reader.feed(data)
@@ -51,7 +52,7 @@ def heard(port: int, hello: Hello) -> bytes:
 
 
 def read(hello: Hello, data: bytes, step: int = 1 << 20) -> Reply:
-    reader = Reader(hello, wire.encode(hello, RANDOM))
+    reader = Reader(hello, encode(hello, RANDOM))
     for at in range(0, len(data), step):
         if reply := reader.feed(data[at : at + step]):
             return reply
@@ -171,11 +172,11 @@ def test_a_share_of_another_length_than_its_groups_is_garbage(
         value = int.from_bytes(short[where : where + width], "big") - 1
         short[where : where + width] = value.to_bytes(width, "big")
     reply = read(hello, data[:3] + (size - 1).to_bytes(2, "big") + bytes(short))
-    assert reply == wire.Garbage("key_share: 1119 bytes instead of 1120")
+    assert reply == Garbage("key_share: 1119 bytes instead of 1120")
 
 
 def test_a_hello_that_is_read_closely_has_the_share_that_it_needs() -> None:
     for group, share in shares.of(True).items():
-        assert share in wire.encode(modern(group), RANDOM)
+        assert share in encode(modern(group), RANDOM)
     plain = replace(modern(P384), closely=False)
-    assert shares.of(True)[P384] not in wire.encode(plain, RANDOM)
+    assert shares.of(True)[P384] not in encode(plain, RANDOM)

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from tests.core.test_explore import answer, profiles, run
 from tests.servers.faults import asked
-from tlscheck.core import registry, wire
+from tlscheck.core import registry
 from tlscheck.core.explore import (
     explore_version,
     knocks,
     opening,
 )
+from tlscheck.core.hello import encode
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello
+from tlscheck.core.reply import Hello
 
 RANDOM = bytes(range(64))
 NAME = "sts.us-east-1.amazonaws.com"
@@ -26,7 +27,7 @@ BELOW = IN_12 - {13}  # signature_algorithms is TLS 1.2's: RFC 5246, section 7.4
 
 
 def legal(hello: Hello) -> None:
-    read = asked.read(wire.encode(hello, RANDOM))
+    read = asked.read(encode(hello, RANDOM))
     assert read is not None
     if hello.version is Version.SSLv2:
         assert read.ssl2
@@ -64,7 +65,7 @@ def test_what_a_scan_opens_with_is_legal(version: Version) -> None:
 
 def test_what_it_knocks_with_is_legal_and_short() -> None:
     for hello in knocks("sts.ap-southeast-1.api.amazonwebservices.com.cn"):
-        assert len(wire.encode(hello, RANDOM)) - 5 < 256
+        assert len(encode(hello, RANDOM)) - 5 < 256
     for hello in knocks(NAME):
         legal(hello)
 
@@ -79,5 +80,5 @@ def test_whatever_a_server_makes_it_ask_is_legal(profile, version: Version) -> N
 @pytest.mark.parametrize("name", ["192.0.2.1", "2001:db8::1", "[2001:db8::1]"])
 def test_no_address_is_sent_as_a_name(name: str) -> None:
     for version in Version:
-        read = asked.read(wire.encode(opening(version, name), RANDOM))
+        read = asked.read(encode(opening(version, name), RANDOM))
         assert read is not None and 0 not in read.extensions

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from tlscheck.core import registry, wire
+from tlscheck.core import registry
 from tlscheck.core.eliminate import (
     Refused,
     Unknown,
 )
+from tlscheck.core.hello import encode
 from tlscheck.core.model import Protocol
 from tlscheck.core.opinion import Disagreement, compare, question, settled
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Picked, Ssl2Picked
+from tlscheck.core.reply import Alert, Picked, Ssl2Picked
 
 A, B, C = (
     "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_RSA_WITH_AES_128_GCM_SHA256",
@@ -68,7 +69,7 @@ def test_what_is_no_answer_is_not_compared(odd: Any) -> None:
 def test_a_disagreement_is_asked_alone(label: str, suite: str) -> None:
     hello = question(Disagreement(label, suite, True), "a.example")
     assert hello and [registry.suite_name(code) for code in hello.suites] == [suite]
-    assert wire.encode(hello, bytes(64))
+    assert encode(hello, bytes(64))
     assert question(Disagreement(label, "TLS_OF_NO_ONE", True), None) is None
 
 

@@ -14,8 +14,8 @@ from tlscheck.core.eliminate import Refused
 from tlscheck.core.explore import VERSIONS, opening
 from tlscheck.core.foresight import fits, trail_to
 from tlscheck.core.registry import Version
+from tlscheck.core.reply import Alert, Hello, Picked, Reply
 from tlscheck.core.suppose import Said, Supposed, Taste, likely_groups, likely_suites, suppose
-from tlscheck.core.wire import Alert, Hello, Picked, Reply
 
 OLD = (Version.TLSv1_0, Version.TLSv1_1, Version.TLSv1_2)
 P256, X25519 = 0x17, 0x1D

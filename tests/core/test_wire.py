@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlscheck.core import messages, registry, wire
+from tlscheck.core import messages, registry
+from tlscheck.core.hello import encode, sendable_name
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Garbage, Hangup, Hello, Picked, Reader, Silent, Ssl2Picked
+from tlscheck.core.reply import Alert, Garbage, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked
+from tlscheck.core.wire import Reader
 
 RANDOM = bytes(range(64))
 HELLO12 = Hello(
@@ -38,7 +40,7 @@ def ext(kind: int, body: bytes) -> bytes:
     return kind.to_bytes(2, "big") + len(body).to_bytes(2, "big") + body
 
 
-def read(data: bytes, hello: Hello = HELLO12, step: int | None = None) -> wire.Reply:
+def read(data: bytes, hello: Hello = HELLO12, step: int | None = None) -> Reply:
     reader = Reader(hello)
     for at in range(0, len(data), step or max(1, len(data))):
         if reply := reader.feed(data[at : at + (step or len(data))]):
@@ -165,7 +167,7 @@ def test_a_mutated_flight_never_raises(data: st.DataObject) -> None:
 def test_no_hello_has_a_length_that_servers_stumble_over(version: Version, count: int) -> None:
     name = "sts.us-east-1.amazonaws.com"
     hello = Hello(version, registry.suites_of(version)[:count], registry.groups_of(version), name)
-    data = wire.encode(hello, RANDOM)
+    data = encode(hello, RANDOM)
     if version not in (Version.SSLv2, Version.SSLv3):
         assert not 256 <= len(data) - 5 <= 511
         assert int.from_bytes(data[3:5], "big") == len(data) - 5
@@ -174,7 +176,7 @@ def test_no_hello_has_a_length_that_servers_stumble_over(version: Version, count
 
 @pytest.mark.parametrize("name", ["192.0.2.1", "2001:db8::1", "[2001:db8::1]", "", None])
 def test_no_ip_literal_is_sent_as_server_name(name: str | None) -> None:
-    assert wire.sendable_name(name) is None
+    assert sendable_name(name) is None
 
 
 @pytest.mark.parametrize("version", [Version.TLSv1_2, Version.TLSv1_3])
@@ -185,7 +187,7 @@ def test_openssl_answers_our_hello(version: Version, tmp_path) -> None:
     hello = Hello(version, registry.suites_of(version), registry.groups_of(version), "a.example")
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = context.wrap_bio(incoming, outgoing, server_side=True)
-    incoming.write(wire.encode(hello, RANDOM))
+    incoming.write(encode(hello, RANDOM))
     try:
         server.do_handshake()
     except ssl.SSLWantReadError:

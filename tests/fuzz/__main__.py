@@ -17,6 +17,7 @@ from collections.abc import Callable
 from random import Random
 
 from tlscheck.core.registry import Version
+from tlscheck.core.reply import Hangup, Hello, Silent
 
 from . import corpus, hold, mutate, samples
 
@@ -103,14 +104,14 @@ def coverage(part: str, minutes: float) -> int:
             del sys.modules[name]
         from tlscheck.core import registry, wire
         from tlscheck.io import certificates as reader
-    causes = (wire.Hangup("closed"), wire.Silent("read"))
+    causes = (Hangup("closed"), Silent("read"))
 
     def one(data: bytes) -> None:
         if part == "certificates":
             reader.read(data)
             return
         version = list(registry.Version)[data[0] % 6 if data else 0]
-        hello = wire.Hello(version, ())
+        hello = Hello(version, ())
         cause = causes[len(data) % 2]
         replies = []
         for step in (len(data), 1 + len(data) % 7):

@@ -22,19 +22,19 @@ from tlscheck.core import eliminate, explore, registry
 from tlscheck.core.eliminate import Refused, Unknown
 from tlscheck.core.model import EndpointReport, PolicyUse, Protocol, Report, Run, Tool
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import (
+from tlscheck.core.reply import (
     Alert,
     Garbage,
     Hangup,
     Hello,
     OwnFault,
     Picked,
-    Reader,
     Reply,
     Silent,
     Ssl2Picked,
     Unreachable,
 )
+from tlscheck.core.wire import Reader
 from tlscheck.io import certificates, store
 from tlscheck.render.json import render
 from tlscheck.scan import Limits

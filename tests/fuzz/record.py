@@ -20,8 +20,9 @@ from tlscheck.core import registry
 from tlscheck.core.explore import (
     opening,
 )
+from tlscheck.core.hello import RANDOM_BYTES, encode
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import RANDOM_BYTES, Hello, encode
+from tlscheck.core.reply import Hello
 
 from . import samples
 from .corpus import DIRECTORY, Flow, write

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.core.test_wire import message, record, server_hello
 from tlscheck.core import wire
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Hangup, Hello, Picked
+from tlscheck.core.reply import Alert, Hangup, Hello, Picked
 
 from . import corpus, hold
 from .mutate import mutated

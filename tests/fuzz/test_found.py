@@ -18,7 +18,7 @@ from tlscheck.core.explore import (
     explore_version,
 )
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply
+from tlscheck.core.reply import Alert, Hangup, Hello, Picked, Reply
 from tlscheck.scan import Limits
 
 from . import hold

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tlscheck.core import registry
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import (
+from tlscheck.core.reply import (
     Alert,
     Garbage,
     Hangup,

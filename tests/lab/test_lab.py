@@ -20,9 +20,11 @@ from pathlib import Path
 import pytest
 
 from tlscheck.core import registry
+from tlscheck.core.hello import RANDOM_BYTES, encode
 from tlscheck.core.model import Endpoint
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import RANDOM_BYTES, Hello, Reader, encode
+from tlscheck.core.reply import Hello
+from tlscheck.core.wire import Reader
 from tlscheck.lab import plan as plans
 from tlscheck.lab import process
 from tlscheck.lab.plan import DEVIATIONS, Station, plan

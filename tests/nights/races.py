@@ -30,11 +30,12 @@ def races(place: Path, times: int, seed: int) -> str:
                 with servers.held():  # nobody is done before the loser is
                     started = time.monotonic()
                     racers = [stack.enter_context(nights.started())]
+                    # What is tried is the second start at any moment of the first one's.
                     time.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
                     racers.append(stack.enter_context(nights.started()))
                     while all(racer.poll() is None for racer in racers):
                         assert time.monotonic() - started < LONGEST, "neither has given way"
-                        time.sleep(0.002)
+                        time.sleep(0.002)  # between looks, until one has ended by itself
                     slowest = max(slowest, time.monotonic() - started)
                 said = [racer.communicate(timeout=LONGEST) for racer in racers]
             out, err = zip(*said, strict=True)

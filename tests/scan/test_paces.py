@@ -19,7 +19,7 @@ from tlscheck.core.explore import (
 )
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Hello, Reply
+from tlscheck.core.reply import Alert, Hello, Reply
 from tlscheck.scan import Limits
 from tlscheck.scan.ahead import PARTS
 

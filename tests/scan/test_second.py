@@ -12,7 +12,7 @@ from tests.core.test_explore import Profile
 from tests.scan import virtual
 from tlscheck.core.model import Endpoint, Target, TargetReport
 from tlscheck.core.registry import Version, suite_by_name
-from tlscheck.core.wire import Hello, Reply, Silent
+from tlscheck.core.reply import Hello, Reply, Silent
 from tlscheck.scan import Resolved, World, scan
 from tlscheck.scan.second import LEAST, MOST, second
 

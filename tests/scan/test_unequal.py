@@ -10,7 +10,7 @@ import pytest
 from tests.core.test_doubt import UNEQUAL
 from tests.scan.virtual import ROUND_TRIP, plainly, scanned
 from tlscheck.core import registry
-from tlscheck.core.wire import Hello, Reply
+from tlscheck.core.reply import Hello, Reply
 from tlscheck.scan import Limits
 
 SEEDS = 40

@@ -12,7 +12,7 @@ from tests.scan.virtual import Serve, Server, scanned, scanned_together
 from tlscheck.core import registry
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Alert, Hangup
+from tlscheck.core.reply import Alert, Hangup
 
 TWELVE = ECDHE + RSA
 PROFILES = {"old": server(TWELVE, OLD), "new": server(ECDHE, NEW)}

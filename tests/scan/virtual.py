@@ -18,7 +18,7 @@ from tlscheck.core.eliminate import (
     Refused,
 )
 from tlscheck.core.model import Endpoint, EndpointReport, Target
-from tlscheck.core.wire import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked, Unreachable
+from tlscheck.core.reply import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked, Unreachable
 from tlscheck.scan import Limits, Resolved, World, scan
 
 T = TypeVar("T")

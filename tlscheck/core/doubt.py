@@ -20,7 +20,7 @@ from tlscheck.core.explore import (
 )
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked, Reply, Ssl2Picked
+from tlscheck.core.reply import Hello, Picked, Reply, Ssl2Picked
 
 Log = Sequence[tuple[Hello, Answer]]
 """What was asked of one target and answered, in the order of the answers."""

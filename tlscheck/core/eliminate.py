@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from tlscheck.core import registry
 from tlscheck.core.model import Order
-from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
 T = TypeVar("T")
 

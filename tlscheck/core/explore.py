@@ -20,7 +20,7 @@ from tlscheck.core.eliminate import (
 )
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
 # How many suites a hello holds at most once a long list was refused.
 SHORT_LIST = 90

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tlscheck.core import flight, registry, shares, wire
+from tlscheck.core import flight, registry, shares
 from tlscheck.core.eliminate import (
     Answer,
     Exploration,
@@ -21,8 +21,9 @@ from tlscheck.core.eliminate import (
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.flight import Flight
 from tlscheck.core.habits import DEFLATE, Asked, features, flights_of, is_block, is_hybrid
+from tlscheck.core.messages import Cursor, Malformed
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello
+from tlscheck.core.reply import Hello
 
 MOST_CHAINS = 6  # of one target
 _FALLBACK_SCSV = 0x5600  # RFC 7507
@@ -235,10 +236,10 @@ def _timestamps(answer: Flight) -> int:
         return 0
     count = 0
     try:
-        inner = wire.Cursor(wire.Cursor(body, "timestamps").vector(2, "list"), "timestamps")
+        inner = Cursor(Cursor(body, "timestamps").vector(2, "list"), "timestamps")
         while inner.left():
             inner.vector(2, "timestamp")
             count += 1
-    except wire.Malformed:
+    except Malformed:
         return 0
     return count

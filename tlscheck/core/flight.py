@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 from tlscheck.core import registry, shares, wire
+from tlscheck.core.messages import Cursor, Malformed, extension_map
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, Malformed, Picked, Reply
+from tlscheck.core.reply import Hangup, Hello, Picked, Reply, Silent
 
 STATUS_REQUEST, ALPN, TIMESTAMPS, ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET = 5, 16, 18, 22, 23
 SESSION_TICKET, RENEGOTIATION_INFO = 35, 0xFF01
@@ -59,7 +60,7 @@ class Reader(wire.Reader):
         """Take the next bytes; the reply if it is now known."""
         return self._as_flight(super().feed(data))
 
-    def end(self, cause: wire.Hangup | wire.Silent) -> Reply:
+    def end(self, cause: Hangup | Silent) -> Reply:
         """The reply when the stream ended (or went silent) by `cause`."""
         reply = self._as_flight(super().end(cause))
         assert reply is not None
@@ -96,20 +97,20 @@ class Reader(wire.Reader):
             self._more = replace(self._more, staple=_staple(body))
 
     def _server_hello(self, body: bytes) -> None:
-        cursor = wire.Cursor(body, "ServerHello")
+        cursor = Cursor(body, "ServerHello")
         cursor.take(2, "version")
         random = cursor.take(32, "random")
         cursor.vector(1, "session id")
         cursor.take(2, "cipher suite")
         compression = cursor.uint(1, "compression method")
-        found = wire.extension_map(cursor)
+        found = extension_map(cursor)
         self._more = replace(
             self._more, random=random, compression=compression, extensions=_kept(found)
         )
         picked = self.reply
         if not isinstance(picked, Picked) or picked.retry or picked.version != Version.TLSv1_3:
             return
-        share = wire.Cursor(found.get(51, b""), "key_share")
+        share = Cursor(found.get(51, b""), "key_share")
         if not share.left():
             self._more = replace(self._more, sealed="no key share in the answer")
             return
@@ -134,12 +135,12 @@ class Reader(wire.Reader):
         assert self._picked is not None
         self._had.add(kind)
         if kind == 8:  # EncryptedExtensions
-            found = wire.extension_map(wire.Cursor(body, "EncryptedExtensions"))
+            found = extension_map(Cursor(body, "EncryptedExtensions"))
             self._more = replace(self._more, extensions=self._more.extensions + _kept(found))
         elif kind == 11:
             self._certificate(body)
         elif kind == 15:  # CertificateVerify
-            cursor = wire.Cursor(body, "CertificateVerify")
+            cursor = Cursor(body, "CertificateVerify")
             self._picked = replace(self._picked, scheme=cursor.uint(2, "signature scheme"))
             self.reply = self._picked
         elif kind == 20:  # Finished
@@ -150,9 +151,9 @@ class Reader(wire.Reader):
     def _certificate(self, body: bytes) -> None:
         """RFC 8446, section 4.4.2."""
         assert self._picked is not None
-        outer = wire.Cursor(body, "Certificate")
+        outer = Cursor(body, "Certificate")
         outer.vector(1, "request context")
-        entries = wire.Cursor(outer.vector(3, "certificate list"), "Certificate")
+        entries = Cursor(outer.vector(3, "certificate list"), "Certificate")
         outer.end()
         chain: list[bytes] = []
         while entries.left():
@@ -160,7 +161,7 @@ class Reader(wire.Reader):
             more = entries.vector(2, "extensions")
             if len(chain) > 1:
                 continue
-            found = wire.extension_map(wire.Cursor(len(more).to_bytes(2, "big") + more, "leaf"))
+            found = extension_map(Cursor(len(more).to_bytes(2, "big") + more, "leaf"))
             staple = _staple(found.pop(STATUS_REQUEST)) if STATUS_REQUEST in found else b""
             both = self._more.extensions + _kept(found)
             self._more = replace(self._more, extensions=both, staple=staple)
@@ -173,7 +174,7 @@ def _kept(found: dict[int, bytes]) -> tuple[tuple[int, bytes], ...]:
 
 def _staple(body: bytes) -> bytes:
     """CertificateStatus, of one OCSP response: RFC 6066, section 8."""
-    cursor = wire.Cursor(body, "CertificateStatus")
+    cursor = Cursor(body, "CertificateStatus")
     if cursor.uint(1, "status type") != 1:
         return b""
     response = cursor.vector(3, "response")
@@ -185,7 +186,7 @@ def _public(picked: Picked | None, body: bytes) -> bytes:
     suite = registry.suites().get(picked.suite) if picked else None
     if suite is None or suite.key_exchange not in ("ECDHE", "DHE"):
         return b""
-    cursor = wire.Cursor(body, "ServerKeyExchange")
+    cursor = Cursor(body, "ServerKeyExchange")
     if suite.authentication == "PSK":
         cursor.vector(2, "identity hint")
     if suite.key_exchange == "ECDHE":

@@ -25,8 +25,8 @@ from tlscheck.core.explore import (
     hidden,
 )
 from tlscheck.core.registry import Version
+from tlscheck.core.reply import Alert, Hello, Picked, Reply, Ssl2Picked
 from tlscheck.core.suppose import Said, Supposed
-from tlscheck.core.wire import Alert, Hello, Picked, Reply, Ssl2Picked
 
 Trail = tuple[tuple[Hello, Answer], ...]
 """Questions without a server name, in the order in which they are asked, and what is answered."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tlscheck.core import flight, registry, wire
+from tlscheck.core import flight, registry
 from tlscheck.core.eliminate import Answer, Refused, Unknown
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.flight import Flight
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Picked
+from tlscheck.core.reply import Alert, Ending, Picked
 
 DEFLATE = 1  # RFC 3749
 _DOWNGRADE = {Version.TLSv1_2: b"DOWNGRD\x01"}  # RFC 8446, section 4.1.3; for older ones \x00
@@ -186,9 +186,9 @@ def _schemes(done: Mapping[str, Asked], plain: Sequence[Flight]) -> dict[str, An
     return _is(answer, why, **found)
 
 
-def _is_refusal(ended: wire.Ending | None) -> bool:
+def _is_refusal(ended: Ending | None) -> bool:
     """Whether a flight came to its end, or to one that says that nothing offered would do."""
-    return ended is None or ended == wire.Alert(40)  # handshake_failure
+    return ended is None or ended == Alert(40)  # handshake_failure
 
 
 def _dh(asked: Asked) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tlscheck.core.eliminate import (
 )
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import VERSION_BY_LABEL, Version
-from tlscheck.core.wire import Hello, Picked, Ssl2Picked
+from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
 MOST_CONFIRMED = 12  # disagreements that are asked once more, of one target
 

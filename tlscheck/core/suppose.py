@@ -15,7 +15,7 @@ from itertools import permutations, product
 from tlscheck.core import registry
 from tlscheck.core.eliminate import Answer, Refused
 from tlscheck.core.registry import Suite, Version
-from tlscheck.core.wire import Alert, Hello, Picked, Reply
+from tlscheck.core.reply import Alert, Hello, Picked, Reply
 
 Said = Sequence[tuple[Hello, Reply]]
 """What a server was asked and has replied."""
@@ -151,8 +151,7 @@ class _Fit:
 
     taste: Taste
     picked: Mapping[Version, frozenset[int]]
-    cost: int = 0
-    strange: int = 0  # picks that nobody would have expected
+    cost: int
     gone: set[int] = field(default_factory=set)  # not taken
     gone_from: set[tuple[Version, int]] = field(default_factory=set)  # not in this version
 
@@ -206,9 +205,8 @@ def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = Fals
         if steps > MOST_STEPS:  # a server may pick whatever it likes
             break
         line = each.line(every if bare else each.items | every)
-        fit = _Fit(Taste(line, each.rank is not None), picked)
-        fit.strange = 0 if bare else len(every - each.items)
-        fit.cost = fit.strange
+        strange = 0 if bare else len(every - each.items)  # nobody would have expected these
+        fit = _Fit(Taste(line, each.rank is not None), picked, cost=strange)
         steps += _weigh(fit, clues, every, best.cost if best else None)
         if best is None or fit.cost < best.cost:
             best = fit
@@ -350,11 +348,10 @@ def likely_suites() -> tuple[Likely, ...]:
         modern | usual | _of("DHE", _AES + " CHACHA20"),
         _of("ECDHE DHE RSA", _AES + " CHACHA20 CAMELLIA_128_CBC CAMELLIA_256_CBC 3DES_EDE_CBC"),
     )
-    certificates = [_with(kinds) for kinds in ("RSA", "RSA ECDSA", "ECDSA")]
+    certificates = [_with(keys) for keys in ("RSA", "RSA ECDSA", "ECDSA")]
     sets = [kind & held for held, kind in product(certificates, kinds)]
-    known = [
-        suite for suite in registry.suites().values() if suite.code in frozenset().union(*sets)
-    ]
+    expected = frozenset[int]().union(*sets)
+    known = [suite for suite in registry.suites().values() if suite.code in expected]
     ranks = [_ranked(known, key) for order in _ORDERS for key in _keys(order)]
     ranks.append({})  # by code point
     theirs = [Likely(items, rank) for items, rank in product(sets, ranks)]

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tlscheck.core.hello import RANDOM_BYTES, encode, sendable_name
 from tlscheck.core.messages import (
-    Cursor,
     Malformed,
     certificates,
-    extension_map,
     key_exchange,
     lacking,
     server_hello,
@@ -27,39 +24,10 @@ from tlscheck.core.reply import (
     Garbage,
     Hangup,
     Hello,
-    OwnFault,
     Picked,
     Reply,
     Silent,
-    Ssl2Picked,
-    Unreachable,
 )
-
-__all__ = [
-    "BANNER",
-    "MOST_BYTES",
-    "MOST_IDLE_MESSAGES",
-    "MOST_MESSAGE",
-    "MOST_RECORD",
-    "RANDOM_BYTES",
-    "Alert",
-    "Cursor",
-    "Ending",
-    "Garbage",
-    "Hangup",
-    "Hello",
-    "Malformed",
-    "OwnFault",
-    "Picked",
-    "Reader",
-    "Reply",
-    "Silent",
-    "Ssl2Picked",
-    "Unreachable",
-    "encode",
-    "extension_map",
-    "sendable_name",
-]
 
 # Bounds on what one connection may send (bytes).
 MOST_BYTES = 1 << 20

@@ -14,8 +14,8 @@ import signal
 import sys
 from typing import Any
 
+from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Target
-from tlscheck.core.wire import sendable_name
 from tlscheck.io.disk import words
 
 COMMAND = ("-P", "-m", "tlscheck.io.sslyzed")

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlscheck.core import registry
+from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
-from tlscheck.core.wire import sendable_name
 from tlscheck.io import trust
 
 if TYPE_CHECKING:

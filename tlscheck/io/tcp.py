@@ -8,7 +8,8 @@ import socket
 import struct
 
 from tlscheck.core import flight, wire
-from tlscheck.core.wire import Hangup, Hello, OwnFault, Reply, Silent, Unreachable
+from tlscheck.core.hello import encode
+from tlscheck.core.reply import Hangup, Hello, OwnFault, Reply, Silent, Unreachable
 
 # Faults of this machine, which say nothing about the server.
 _OWN = {
@@ -41,7 +42,7 @@ async def exchange(
     the whole answer. Never raises but for cancellation."""
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sent = wire.encode(hello, random)
+    sent = encode(hello, random)
     reader = flight.Reader(hello, sent) if hello.closely else wire.Reader(hello)
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)

@@ -24,9 +24,10 @@ from tlscheck.core.explore import (
     opening,
 )
 from tlscheck.core.features import Looked
+from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import Hello, sendable_name
+from tlscheck.core.reply import Hello
 from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
@@ -170,14 +171,13 @@ async def _explore(
     """What was found of each version, by age; and how the answers contradict each other. `roomy`:
     there is room for more connections to a server that has said nothing yet."""
     openings = [opening(version, name) for version in VERSIONS[: None if roomy else FIRST]]
-    taught = lesson.taught[0] if roomy and len(lesson.taught) == 1 else None
-    if taught:  # it will hardly be otherwise
+    taught = lesson.only() if roomy else None
+    if taught:
         prober.ahead.follow(foresight.again(taught.trail), name)
     replies = await prober.open(openings, knocks(name))
-    first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
     if not taught:
-        like = (each for each in lesson.taught if foresight.fits_all(each.trail, first))
-        if taught := next(like, None):
+        first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
+        if taught := lesson.like(first):
             prober.ahead.follow(foresight.again(taught.trail), name, first)
         else:
             prober.ahead.suppose(name, first)
@@ -207,14 +207,18 @@ async def _explore(
                 fresh.proof.set_result(True)
     facts, lost = doubt.overlooked(facts, spare)
     mixed = mixed or lost
-    if mixed is None:
-        return facts, None
-    # Unequal servers share this address: ask everything so often that each is met.
+    return (facts, None) if mixed is None else (await _of_each(prober, facts, name), mixed)
+
+
+async def _of_each(
+    prober: Prober, facts: Sequence[VersionFacts], name: str | None
+) -> tuple[VersionFacts, ...]:
+    """`facts` with what unequal servers at this address have besides: all is asked so often that
+    each of them is met."""
     again = await asyncio.gather(
         *(prober.drive(explore_version(fact.version, name, insist=doubt.OFTEN)) for fact in facts)
     )
-    together = zip(facts, again, strict=True)
-    return tuple(doubt.merged(before, after) for before, after in together), mixed
+    return tuple(doubt.merged(*both) for both in zip(facts, again, strict=True))
 
 
 def _trail(

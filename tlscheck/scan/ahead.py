@@ -11,8 +11,8 @@ from tlscheck.core.eliminate import Answer
 from tlscheck.core.explore import opening
 from tlscheck.core.foresight import Trail, fits, trail_to
 from tlscheck.core.registry import Version
+from tlscheck.core.reply import Alert, Hello, Picked, Reply, Ssl2Picked
 from tlscheck.core.suppose import Said, suppose
-from tlscheck.core.wire import Alert, Hello, Picked, Reply, Ssl2Picked
 
 HOPS = 10  # turns of the event loop, in which a reply leads to the next question
 # Of questions that follow one another: answers that were not foreseen, less those that were since;
@@ -71,22 +71,22 @@ class Ahead:
         self._over = False
         self._guesses = 0
         self._vain = self._in_part = 0  # questions that nobody will have asked for
-        self._parted = False  # the suites were asked for in parts
-        self._whole = False  # and all were found
+        self._whole: bool | None = None  # in parts all suites were found, or not; or not asked
         self._going: asyncio.Task[None] | None = None
 
     def follow(self, trail: Trail, name: str | None, said: Said = ()) -> None:
-        """Go along `trail`, with `name` as the server's. `said` has been asked and replied."""
-        self._name, self._said = name, [*self._said, *said]
+        """Go along `trail`, once for each server, with `name` as its name. `said` has been asked
+        and replied."""
+        self._name, self._said = name, list(said)
         self._plan(trail)
-        if self._left and (self._going is None or self._going.done()):
+        if self._left:
             self._going = asyncio.ensure_future(self._go())
 
     def suppose(self, name: str | None, said: Said) -> None:
-        """Go along the trail of the server that the replies so far let suppose, if guessing is
-        wanted. `said` has been asked and replied."""
-        if self._guess and (self._going is None or self._going.done()):
-            self.follow(trail_to(suppose([*self._said, *said])), name, said)
+        """Go along the trail of the server that the replies `said` let suppose, if guessing is
+        wanted."""
+        if self._guess:
+            self.follow(trail_to(suppose(said)), name, said)
 
     async def reply(self, hello: Hello) -> Reply | None:
         """The reply to `hello` if it was asked ahead, for whoever asks it now."""
@@ -197,12 +197,11 @@ class Ahead:
             for version in versions:
                 self._drop(version)
             return
-        server = suppose(self._said, whole=self._whole)
-        if server.vague and not self._parted:
-            self._parted = True
+        server = suppose(self._said, whole=bool(self._whole))
+        if server.vague and self._whole is None:
             self._drop(None)
             older = [version for version in server.suites if version < Version.TLSv1_3]
-            self._whole = bool(older) and await self._in_parts(max(older))
+            self._whole = await self._in_parts(max(older))  # what is vague is a list of these
             server = suppose(self._said, whole=self._whole)
             self._strays.clear()
         self._plan(trail_to(server, self._strays.total() == 0))
@@ -247,7 +246,7 @@ class Ahead:
                 return False
             parts = [
                 tuple(s for s in part if s != reply.suite)
-                for part, reply in zip(parts, replies, strict=False)
+                for part, reply in zip(parts, replies, strict=False)  # then others' replies
                 if isinstance(reply, Picked) and reply.version == version and reply.suite in part
             ]
         return True

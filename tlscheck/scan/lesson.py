@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from tlscheck.core.foresight import Trail
+from tlscheck.core.foresight import Trail, fits_all
+from tlscheck.core.suppose import Said
 
 FEW = 8  # servers of a kind that all start at once
 LEADERS = 2  # of more, so many do, and the others wait for what these teach
@@ -58,6 +59,14 @@ class Lesson:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 await self._over.wait()
+
+    def only(self) -> Taught | None:
+        """What was taught, if all agreed: a server to come will hardly be otherwise."""
+        return self.taught[0] if len(self.taught) == 1 else None
+
+    def like(self, said: Said) -> Taught | None:
+        """The first that was taught on which all that was `said` is."""
+        return next((each for each in self.taught if fits_all(each.trail, said)), None)
 
     @contextmanager
     def learn(self, trail: Trail | None) -> Iterator[Taught | None]:

@@ -12,7 +12,7 @@ from tlscheck.core.explore import (
     VersionFacts,
 )
 from tlscheck.core.features import Looked, look
-from tlscheck.core.wire import Hello
+from tlscheck.core.reply import Hello
 from tlscheck.scan.prober import Prober
 
 

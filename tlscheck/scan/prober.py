@@ -21,10 +21,10 @@ from tlscheck.core.eliminate import (
     T,
     Unknown,
 )
+from tlscheck.core.hello import RANDOM_BYTES
 from tlscheck.core.model import Target
 from tlscheck.core.registry import Version
-from tlscheck.core.wire import (
-    RANDOM_BYTES,
+from tlscheck.core.reply import (
     Alert,
     Garbage,
     Hangup,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tlscheck.core.features import Chain
 from tlscheck.core.model import Endpoint, EndpointReport, Target
-from tlscheck.core.wire import Hello, Reply
+from tlscheck.core.reply import Hello, Reply
 
 
 class Dial(Protocol):
