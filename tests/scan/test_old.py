@@ -82,9 +82,9 @@ def test_a_server_that_marks_no_downgrade_is_told_from_one_that_does(
         assert target.features["downgrade_sentinel"] == {"answer": "yes", "why": None}
 
 
-def test_heartbleed_of_2013_is_found_and_what_has_no_sure_sign_is_unknown(tmp_path: Path) -> None:
-    """It takes an early ChangeCipherSpec, too, but Node.js keeps the alert to itself."""
-    with old.node(tmp_path) as server:
+@pytest.mark.parametrize("first", ["AES128-SHA", "RC4-SHA", "AES128-GCM-SHA256"])
+def test_the_holes_of_2013_are_found_whatever_the_cipher(tmp_path: Path, first: str) -> None:
+    with old.node(tmp_path, first) as server:
         target = seen(server)
     for name, protocol in target.protocols.items():
         truth = server.profile.protocols.get(name)
@@ -92,14 +92,13 @@ def test_heartbleed_of_2013_is_found_and_what_has_no_sure_sign_is_unknown(tmp_pa
         assert protocol.suites == (truth.suites if truth else ()), name
     assert target.features["fallback_scsv"]["answer"] == "no"
     assert target.features["session_tickets"]["answer"] == "yes"
-    assert target.deep and target.deep["heartbleed"] == {"answer": "yes", "why": None}
-    assert target.deep["ccs_injection"]["answer"] == "unknown"
-    assert "ended without an alert" in target.deep["ccs_injection"]["why"]
-    assert target.deep["client_renegotiation"]["times"] == 3
-    assert troubles(target) == ["heartbleed"]
+    assert target.deep
+    for hole in ("heartbleed", "ccs_injection"):
+        assert target.deep[hole] == {"answer": "yes", "why": None}
+    assert set(troubles(target)) == {"heartbleed", "ccs-injection", "client-renegotiation"}
 
 
-def test_heartbleed_of_2013_is_found_beside_tls_13(tmp_path: Path) -> None:
+def test_the_holes_of_2013_are_found_beside_tls_13(tmp_path: Path) -> None:
     with (
         old.node(tmp_path) as server,
         nginx.modern(tmp_path / "modern") as modern,
@@ -107,4 +106,4 @@ def test_heartbleed_of_2013_is_found_beside_tls_13(tmp_path: Path) -> None:
     ):
         target = seen(front)
     assert target.protocols["TLSv1.3"].offered == "yes"
-    assert troubles(target) == ["heartbleed"]
+    assert {"heartbleed", "ccs-injection"} <= set(troubles(target))

