@@ -34,7 +34,7 @@ def asked(address: str, port: int, seconds: float = SECONDS) -> dict[str, Any]:
 
 def seen(server: Server) -> TargetReport:
     def more(world: World) -> None:
-        world.deep = deep.ask
+        world.deep = lambda target, begin: deep.ask(target, begin())
 
     return observed(server.address, server.port, "localhost", more=more)
 

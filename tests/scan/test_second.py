@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,9 @@ def codes(*names: str) -> tuple[int, ...]:
     return tuple(suite_by_name(name).code for name in names)
 
 
-def seen(said: dict[str, Any], serve: Any, took: float = 0.0) -> tuple[TargetReport, list[str]]:
+def seen(
+    said: dict[str, Any], serve: Any, *, waited: float = 0.0, took: float = 0.0
+) -> tuple[TargetReport, list[str]]:
     order: list[str] = []
 
     async def dial(
@@ -33,8 +36,9 @@ def seen(said: dict[str, Any], serve: Any, took: float = 0.0) -> tuple[TargetRep
         order.append("probe")
         return await serve(hello, read)  # type: ignore[no-any-return]
 
-    async def deep(target: Target, seconds: float) -> dict[str, Any]:
-        assert LEAST <= seconds <= MOST
+    async def deep(target: Target, begin: Callable[[], float]) -> dict[str, Any]:
+        await asyncio.sleep(waited)
+        assert LEAST <= begin() <= MOST
         order.append("deep")
         await asyncio.sleep(took)
         return {**said}
@@ -100,10 +104,15 @@ def test_where_ours_is_wrong_the_report_does_not_stay_wrong() -> None:
     assert target.features["mixed"] == f"TLSv1.2: {C} is refused and picked"
 
 
-def test_the_time_that_it_takes_is_not_ours() -> None:
-    target, _ = seen(opinion([C], [A, B]), virtual.Server(TWO), took=300.0)
+@pytest.mark.parametrize(
+    ("waited", "took", "confirmed"), [(300.0, 20.0, "ours"), (0.0, 61.0, "nobody knows")]
+)
+def test_its_time_is_the_targets_but_not_its_wait_for_a_turn(
+    waited: float, took: float, confirmed: str
+) -> None:
+    target, _ = seen(opinion([C], [A, B]), virtual.Server(TWO), waited=waited, took=took)
     assert target.deep
-    assert set(target.deep["compared"]["TLSv1.2"]["confirmed"].values()) == {"ours"}
+    assert set(target.deep["compared"]["TLSv1.2"]["confirmed"].values()) == {confirmed}
 
 
 @pytest.mark.parametrize("said", [{"outcome": "unknown", "why": "killed after 60 s"}, {}])
@@ -127,8 +136,8 @@ def test_a_silent_target_is_not_asked() -> None:
 def test_it_has_no_more_time_than_the_target_has_left(left: float, given: float | None) -> None:
     asked = list[float]()
 
-    async def ask(target: Target, seconds: float) -> dict[str, Any]:
-        asked.append(seconds)
+    async def ask(target: Target, begin: Callable[[], float]) -> dict[str, Any]:
+        asked.append(begin())
         return {"outcome": "unknown", "why": "killed"}
 
     world = SimpleNamespace(clock=lambda: 0.0)

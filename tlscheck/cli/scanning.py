@@ -256,10 +256,10 @@ def _deep(job: Job, stop: asyncio.Event) -> Deep:
 
     slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
 
-    async def check(target: Target, seconds: float) -> dict[str, Any]:
+    async def check(target: Target, begin: Callable[[], float]) -> dict[str, Any]:
         async with slots:
             if not stop.is_set():
-                said = await _unless(stop, deep.ask(target, seconds))
+                said = await _unless(stop, deep.ask(target, begin()))
                 if said:
                     return said
         return {"outcome": "unknown", "why": INTERRUPTED}

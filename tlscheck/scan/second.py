@@ -28,9 +28,13 @@ async def second(
     if prober.left < LEAST:
         why = f"not asked: {prober.left:.0f} s are left of the target's deadline"
         return {"outcome": "unknown", "why": why}, facts, None
-    begun = prober.world.clock()
-    said = await ask(target, min(MOST, prober.left))
-    prober.spare(prober.world.clock() - begun)
+    asked = prober.world.clock()
+
+    def begin() -> float:
+        prober.spare(prober.world.clock() - asked)  # it was the turn of others
+        return min(MOST, prober.left)
+
+    said = await ask(target, begin)
     versions = said.pop("versions", None)
     if not isinstance(versions, dict):
         return said, facts, None

@@ -35,8 +35,9 @@ class Resolved:
 Check = Callable[[Target], Awaitable[dict[str, Any]]]
 """One more observation of a target, ready for the report."""
 
-Deep = Callable[[Target, float], Awaitable[dict[str, Any]]]
-"""A second opinion of a target, for which there are so many seconds."""
+Deep = Callable[[Target, Callable[[], float]], Awaitable[dict[str, Any]]]
+"""A second opinion of a target. What it is given is called when its turn has come, and says how
+many seconds it has."""
 
 Read = Callable[[Target, tuple[Chain, ...], dict[str, Any]], tuple[dict[str, Any], ...]]
 """Chains, and what the HTTPS check has said, to the report's `certificates`."""
