@@ -18,7 +18,9 @@ from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
     explore_version,
+    hidden,
 )
+from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
@@ -236,3 +238,17 @@ def test_ssl2_lists_all_kinds_from_one_answer() -> None:
     )
     assert isinstance(fact, VersionFacts) and len(asked) == 1
     assert fact.protocol.suites == ("SSL_CK_RC4_128_WITH_MD5", "SSL_CK_DES_192_EDE3_CBC_WITH_MD5")
+
+
+def test_what_was_hidden_makes_no_list_whole() -> None:
+    whole, part = registry.suites_of(Version.TLSv1_0)[:2]
+
+    def reply(hello: Hello) -> Answer:
+        picks = part in hello.suites
+        return Picked(Version.TLSv1_0, part, None) if picks else Refused("alert handshake_failure")
+
+    known = Protocol("yes", "suites may be incomplete: no answer", (registry.suite_name(whole),))
+    found, _ = run(hidden(VersionFacts(Version.TLSv1_0, known), None), reply)
+    assert isinstance(found, VersionFacts)
+    assert found.protocol.suites == tuple(map(registry.suite_name, (part, whole)))
+    assert found.protocol.why == known.why

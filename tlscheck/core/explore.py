@@ -188,13 +188,17 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         listed.order if not missing else None,
         tuple(s for s in every if s in failed),
         tuple(code for part in found for code in part.strays),
-        next((part.why for part in found if part.why), fact.protocol.why if known else None),
+        next((part.why for part in found if part.why), None),
     )
     groups = Listing()
     if version is Version.TLSv1_2:
         groups = yield from _groups_of(base, listed.found or suites.found, [], 1)
     note = f"{version.label}: picks some suites only where others are not offered"
-    return _facts(version, suites, groups, [*fact.notes, note])
+    more = _facts(version, suites, groups, [*fact.notes, note])
+    if not known or not fact.protocol.why:
+        return more
+    why = "; ".join(dict.fromkeys(filter(None, (fact.protocol.why, more.protocol.why))))
+    return replace(more, protocol=replace(more.protocol, why=why))
 
 
 def _families(suites: tuple[int, ...]) -> list[tuple[int, ...]]:
