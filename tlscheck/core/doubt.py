@@ -171,22 +171,47 @@ def agreed(log: Log) -> bool:
 
 def contradiction(log: Log) -> str | None:
     """The first two answers that one server cannot both have given, in words; else `None`."""
-    alike: dict[tuple[object, ...], list[tuple[Hello, Answer]]] = {}
+    alike: dict[tuple[object, ...], list[_Told]] = {}
     for hello, answer in dict.fromkeys(log):
         alike.setdefault((hello.version, hello.extensions, hello.shares), []).append(
-            (hello, answer)
+            _Told(hello, answer)
         )
     for asked in alike.values():
-        for (one, first), (other, second) in combinations(asked[:MOST_COMPARED], 2):
-            if why := _clash(one, first, other, second) or _clash(other, second, one, first):
+        for one, other in combinations(asked[:MOST_COMPARED], 2):
+            if one.comparable(other) and (why := _clash(one, other) or _clash(other, one)):
                 return why
     return None
 
 
-def _clash(one: Hello, first: Answer, other: Hello, second: Answer) -> str | None:
-    """How the acceptance of `one` contradicts the answer to `other`."""
-    if one.version != other.version:
-        return None
+class _Told:
+    """An answer, and what was picked in it, if that was offered."""
+
+    def __init__(self, hello: Hello, answer: Answer) -> None:
+        self.hello, self.answer = hello, answer
+        self.suites, self.groups = frozenset(hello.suites), frozenset(hello.groups)
+        picked = answer if isinstance(answer, Picked) and answer.version == hello.version else None
+        self.suite = picked.suite if picked and picked.suite in self.suites else None
+        self.group = picked.group if picked and picked.group in self.groups else None
+
+    def comparable(self, other: _Told) -> bool:
+        """Whether each pick was offered in the other hello, too: it seldom is, for what is picked
+        is struck."""
+        if self.groups == other.groups:
+            mine, theirs = self.suite, other.suite
+            return (mine is None or mine in other.suites) and (
+                theirs is None or theirs in self.suites
+            )
+        mine, theirs = self.group, other.group
+        return (
+            self.suites == other.suites
+            and (mine is None or mine in other.groups)
+            and (theirs is None or theirs in self.groups)
+        )
+
+
+def _clash(accepted: _Told, told: _Told) -> str | None:
+    """How an acceptance contradicts the answer to a hello that is `alike`."""
+    one, first, other, second = accepted.hello, accepted.answer, told.hello, told.answer
     label = one.version.label
     if isinstance(first, Ssl2Picked):
         both = isinstance(second, Ssl2Picked) and set(first.suites) != set(second.suites)
@@ -195,9 +220,7 @@ def _clash(one: Hello, first: Answer, other: Hello, second: Answer) -> str | Non
         return None
     if one == other and _other_version(first, second):
         return f"{label}: {_said(first)} and {_said(second)} to the same hello"
-    if first.version != one.version or one.shares != other.shares:
-        return None
-    if one.extensions != other.extensions:
+    if first.version != one.version:
         return None
     if one.groups == other.groups:
         return _over(label, one.suites, other.suites, first, second, "suite")
