@@ -8,7 +8,7 @@ taken, in an order that they allow. It is a guess, good for asking ahead, and ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import permutations, product
 
@@ -34,8 +34,8 @@ class Taste:
 
     def choose(self, offered: tuple[int, ...], without: frozenset[int] = frozenset()) -> int | None:
         """The code point it picks; `without` are not to be had."""
-        first, second = (self.items, offered) if self.server_order else (offered, self.items)
-        return next((i for i in first if i in second and i not in without), None)
+        both = _set(self.items) & _set(offered) - without
+        return next((i for i in (self.items if self.server_order else offered) if i in both), None)
 
 
 @dataclass(frozen=True)
@@ -83,15 +83,15 @@ def suppose(said: Said, *, whole: bool = False) -> Supposed:
     if older:
         clues = [clue for version in older for clue in _suite_clues(log, version)]
         found = _best(clues, likely_suites(), bare=whole)
-        vague = len(frozenset[int]().union(*found.picked.values()) - _expected()) > 1
+        vague = len(_union(found.picked.values()) - _expected()) > 1
         for version in older:
             mine = registry.suites_of(version)
             suites[version] = found.left(version, _set(mine))
     newest = Version.TLSv1_3
     if newest in spoken:
         found = _best(list(_suite_clues(log, newest)), likely_suites_of_13())
-        suites[newest] = found.left(newest, found.every)
-    named = {version: fit.left(version, fit.every) for version, fit in groups.items()}
+        suites[newest] = found.left(newest, _set(found.taste.items))
+    named = {version: fit.left(version, _set(fit.taste.items)) for version, fit in groups.items()}
     return Supposed(suites, named, vague)
 
 
@@ -106,6 +106,17 @@ class _Clue:
     offered: tuple[int, ...]
     among: frozenset[int]
     choice: int | None
+
+    @property
+    def before(self) -> frozenset[int]:
+        """What was offered before the choice."""
+        if self.choice not in self.among:
+            return self.among
+        return _set(self.offered[: self.offered.index(self.choice)])
+
+
+def _union(sets: Iterable[frozenset[int]]) -> frozenset[int]:
+    return frozenset[int]().union(*sets)
 
 
 @lru_cache(maxsize=4096)
@@ -141,32 +152,7 @@ def _group_clues(log: Said, version: Version) -> Iterator[_Clue]:
 
 
 LAST = 1 << 16  # a rank after all others
-MOST_STEPS = 1_000_000  # comparisons of an item with a clue, for one list
 _CONFLICT = 10  # what a pick costs that the order does not allow; an item in vain costs 1
-
-
-@dataclass(slots=True)
-class _Fit:
-    """How well a likely list fits the clues: the less it costs, the better."""
-
-    taste: Taste
-    picked: Mapping[Version, frozenset[int]]
-    cost: int
-    gone: set[int] = field(default_factory=set)  # not taken
-    gone_from: set[tuple[Version, int]] = field(default_factory=set)  # not in this version
-
-    @property
-    def every(self) -> frozenset[int]:
-        return _set(self.taste.items)
-
-    def left(self, version: Version, among: frozenset[int]) -> Taste:
-        """What is likely taken in `version`."""
-        items = tuple(
-            item
-            for item in self.taste.items
-            if item in among and item not in self.gone and (version, item) not in self.gone_from
-        )
-        return Taste(items, self.taste.server_order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,54 +176,96 @@ class Likely:
         return tuple(sorted(items, key=lambda item: rank.get(item, LAST + item)))
 
 
-def _best(clues: Sequence[_Clue], likely: Iterable[Likely], *, bare: bool = False) -> _Fit:
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """The list that fits best, what was picked, and what is missing of it, by version."""
+
+    taste: Taste
+    picked: Mapping[Version, frozenset[int]]
+    missing: Mapping[Version, frozenset[int]]
+
+    def left(self, version: Version, among: frozenset[int]) -> Taste:
+        """What is likely taken in `version`, of what is `among` these."""
+        never = _union(self.missing.values()) - _union(self.picked.values())
+        left = among - never - self.missing.get(version, frozenset())
+        return Taste(tuple(i for i in self.taste.items if i in left), self.taste.server_order)
+
+
+def _best(clues: Sequence[_Clue], likely: Sequence[Likely], *, bare: bool = False) -> _Fit:
     """The likely list that fits best. `bare`: it has nothing but what was picked."""
-    picked: dict[Version, frozenset[int]] = {}
+    picked = {clue.version: frozenset[int]() for clue in clues}
     for clue in clues:
         if clue.choice is not None:
-            picked[clue.version] = picked.get(clue.version, frozenset()) | {clue.choice}
-    every = frozenset[int]().union(*picked.values())
-    best: _Fit | None = None
+            picked[clue.version] |= {clue.choice}
+    every = _union(picked.values())
     if bare:  # they differ by their order alone
-        likely = {id(each.rank): each for each in likely}.values()
-    steps = 0
-    for each in likely:
-        if steps > MOST_STEPS:  # a server may pick whatever it likes
-            break
-        line = each.line(every if bare else each.items | every)
-        strange = 0 if bare else len(every - each.items)  # nobody would have expected these
-        fit = _Fit(Taste(line, each.rank is not None), picked, cost=strange)
-        steps += _weigh(fit, clues, every, best.cost if best else None)
-        if best is None or fit.cost < best.cost:
-            best = fit
-    assert best is not None
-    if best.cost >= _CONFLICT and best.taste.server_order:
-        best.taste = Taste(_mended(best.taste.items, clues, every))
-    return best
+        likely = [Likely(every, each.rank) for each in {id(i.rank): i for i in likely}.values()]
+    evidence = _Evidence(every | _union({each.items for each in likely}), clues, picked)
+    orders = {id(each.rank): each for each in likely}  # many lists have the same
+    against = {rank: evidence.against(each) for rank, each in orders.items()}
+    never = {rank: _union(each.missing.values()) - every for rank, each in against.items()}
+    costs = [
+        _CONFLICT * against[id(each.rank)].conflicts
+        + len(each.items & never[id(each.rank)])  # in vain
+        + len(every - each.items)  # nobody would have expected these
+        for each in likely
+    ]
+    best = likely[costs.index(min(costs))]
+    line = best.line(best.items | every)
+    if min(costs) >= _CONFLICT and best.rank is not None:
+        line = _mended(line, clues, every)
+    return _Fit(Taste(line, best.rank is not None), picked, against[id(best.rank)].missing)
 
 
-def _weigh(fit: _Fit, clues: Sequence[_Clue], every: frozenset[int], most: int | None) -> int:
-    """What the clues take away from a list, and what that costs, up to `most`; returns how many
-    comparisons that took."""
-    items, steps = fit.every, 0
-    for clue in clues:
-        mine = fit.picked.get(clue.version, frozenset())
-        for item in fit.taste.items if fit.taste.server_order else clue.offered:
-            steps += 1
-            if item == clue.choice:
-                break
-            if item not in clue.among or item not in items or item in fit.gone:
-                continue
-            if item not in every:
-                fit.gone.add(item)
-                fit.cost += 1
-            elif item not in mine:
-                fit.gone_from.add((clue.version, item))
-            elif clue.choice is not None:
-                fit.cost += _CONFLICT
-        if most is not None and fit.cost >= most:
-            break
-    return steps
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """How often an order has something before a pick that was to be had as well, and what it has
+    there that was not (`missing`, by version)."""
+
+    conflicts: int
+    missing: Mapping[Version, frozenset[int]]
+
+
+class _Evidence:
+    """What clues, of which these were `picked`, say against an order of `items`.
+
+    There are hundreds of them, and a server may pick whatever it likes. For that to take no time a
+    set of items is a number here, with a bit for each.
+    """
+
+    def __init__(
+        self,
+        items: frozenset[int],
+        clues: Sequence[_Clue],
+        picked: Mapping[Version, frozenset[int]],
+    ) -> None:
+        self._items = items
+        self._bit = {item: 1 << place for place, item in enumerate(items)}
+        self._clues = [(clue, self._number(clue.among)) for clue in clues]
+        self._picked = {version: self._number(mine) for version, mine in picked.items()}
+
+    def _number(self, items: frozenset[int]) -> int:
+        return sum(self._bit[item] for item in items & self._items)
+
+    def _set(self, number: int) -> frozenset[int]:
+        return frozenset(item for item, bit in self._bit.items() if bit & number)
+
+    def against(self, order: Likely) -> _Against:
+        """What they say against it, whatever is listed in it."""
+        before, so_far = dict[int | None, int](), 0
+        for item in order.line(self._items):
+            before[item] = so_far
+            so_far |= self._bit[item]
+        before[None] = so_far
+        conflicts, passed = 0, dict.fromkeys(self._picked, 0)
+        for clue, among in self._clues:
+            by_client = order.rank is None
+            first = self._number(clue.before) if by_client else among & before[clue.choice]
+            passed[clue.version] |= first
+            if clue.choice is not None:
+                conflicts += (first & self._picked[clue.version]).bit_count()
+        missing = {v: self._set(first & ~self._picked[v]) for v, first in passed.items()}
+        return _Against(conflicts, missing)
 
 
 def _mended(
@@ -249,8 +277,8 @@ def _mended(
     for clue in clues:
         if clue.choice is None:
             continue
-        at = line.index(clue.choice)
-        first = next((i for i in range(at) if line[i] in every & clue.among), at)
+        at, others = line.index(clue.choice), every & clue.among
+        first = next((i for i in range(at) if line[i] in others), at)
         line.insert(first, line.pop(at))
     return tuple(line)
 
@@ -360,7 +388,7 @@ def likely_suites() -> tuple[Likely, ...]:
 
 @cache
 def _expected() -> frozenset[int]:
-    return frozenset[int]().union(*(each.items for each in likely_suites()))
+    return _union(each.items for each in likely_suites())
 
 
 @cache
