@@ -117,17 +117,21 @@ def scan(
         fail("--resume has nothing to go on with: each --lab is another one; leave out one of them")
     if math.isnan(hours):
         fail("--resume-within: must be from 0 to 168 hours")
-    from tlscheck.cli import keeping, scanning
+    from tlscheck.cli import scanning
     from tlscheck.io import store
 
     form = form or ("json" if output and output.suffix == ".json" else "table")
     with contextlib.ExitStack() as stack:
-        keeper = None if output else stack.enter_context(keeping.locked(reports))
+        keeper = None
         if output:
             try:
                 store.check_writable(output)
             except store.CannotWrite as fault:
                 fail(str(fault), UNWRITABLE)
+        else:
+            from tlscheck.cli import keeping
+
+            keeper = stack.enter_context(keeping.locked(reports))
         with lab_or_not(use_lab, endpoints, settings.ca_bundle) as (targets, bundle):
             job = scanning.job_of(settings, targets, chosen, day, bundle)
             journal = None  # the next lab is another one: nothing to go on with
