@@ -19,7 +19,7 @@ HOPS = 10  # turns of the event loop, in which a reply leads to the next questio
 # and how few are asked at once, the fewer the more was asked in vain.
 MOST_STRAYS, FEWEST = 5, 2
 MOST_GUESSES = 16  # of what the server is, for they cost time
-PARTS = 12  # of a list of suites that is like none that is known
+PARTS = 12  # at most, of a list of suites that is like none that is known
 
 
 Line = tuple[Version, bool]  # questions that follow one another: on suites, or on groups
@@ -231,24 +231,29 @@ class Ahead:
         return told
 
     async def _in_parts(self, version: Version) -> bool:
-        """Find all suites of a version, by elimination from parts of the list, all at once."""
+        """Find all suites of a version, by elimination from parts of the list: in each turn from
+        as many as may be asked at once, of what is left of all."""
         base = opening(version, self._name)
         known = {r.suite for h, r in self._said if h.version is version and isinstance(r, Picked)}
-        every = [suite for suite in base.suites if suite not in known]
-        parts = [tuple(every[n::PARTS]) for n in range(PARTS)]
-        while parts := [part for part in parts if part]:
+        left = [suite for suite in base.suites if suite not in known]
+        while left:
+            others = await self._awaited()
+            many = min(PARTS, max(FEWEST, self._at_once - len(others)), len(left))
+            parts = [tuple(left[n::many]) for n in range(many)]
             steps = [_Step(replace(base, suites=part)) for part in parts]
             for step in steps:
                 self._waiting.setdefault(step.hello, deque()).append(step)
             self._in_part += len(steps)
-            replies = await self._replies([*steps, *await self._awaited()])
+            replies = await self._replies([*steps, *others])
             if replies is None or self._overspent():
                 return False
-            parts = [
-                tuple(s for s in part if s != reply.suite)
+            picked = {  # what was refused is done with
+                reply.suite: part
                 for part, reply in zip(parts, replies, strict=False)  # then others' replies
                 if isinstance(reply, Picked) and reply.version == version and reply.suite in part
-            ]
+            }
+            open_ = set[int]().union(*picked.values()) - picked.keys()
+            left = [suite for suite in left if suite in open_]
         return True
 
     def _drop(self, version: Version | None) -> None:
