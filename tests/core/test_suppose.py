@@ -126,6 +126,19 @@ def test_a_curve_that_a_certificate_needs_says_nothing_of_the_order() -> None:
     assert suppose(said).suites[Version.TLSv1_2].items[0] == ecdsa
 
 
+def test_the_groups_of_one_version_tell_those_of_another() -> None:
+    """A server has one list of them, in an order that no usual one has here."""
+    x448, p384 = 0x1E, 0x18
+    newest, older = opening(Version.TLSv1_3, None), opening(Version.TLSv1_2, None)
+    left = tuple(group for group in newest.groups if group != p384)
+    said = [
+        (newest, Picked(Version.TLSv1_3, 0x1301, p384)),
+        (Hello(newest.version, newest.suites, left, None), Picked(Version.TLSv1_3, 0x1301, x448)),
+        (older, Picked(Version.TLSv1_2, 0xC02F, p384)),
+    ]
+    assert suppose(said).groups[Version.TLSv1_2].items[:2] == (p384, x448)
+
+
 def test_a_list_like_none_that_is_known_is_said_to_be() -> None:
     hello = opening(Version.TLSv1_2, None)
     aria, ccm = 0xC060, 0xC09C

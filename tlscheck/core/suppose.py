@@ -72,11 +72,9 @@ def suppose(said: Said, *, whole: bool = False) -> Supposed:
     among its picks."""
     log = [(h, r) for h, r in said if isinstance(r, Picked | Alert)]
     spoken = {h.version for h, r in log if isinstance(r, Picked) and r.version == h.version}
-    groups = {
-        version: _best(list(_group_clues(log, version)), likely_groups())
-        for version in spoken
-        if version > Version.SSLv3
-    }
+    grouped = [version for version in Version if version in spoken and version > Version.SSLv3]
+    fit = _best([c for v in grouped for c in _group_clues(log, v)], likely_groups())
+    groups = {version: fit.left(version, _set(registry.groups_of(version))) for version in grouped}
     suites = dict[Version, Taste]()
     vague = False
     older = [version for version in _OLD if version in spoken]
@@ -91,8 +89,7 @@ def suppose(said: Said, *, whole: bool = False) -> Supposed:
     if newest in spoken:
         found = _best(list(_suite_clues(log, newest)), likely_suites_of_13())
         suites[newest] = found.left(newest, _set(found.taste.items))
-    named = {version: fit.left(version, _set(fit.taste.items)) for version, fit in groups.items()}
-    return Supposed(suites, named, vague)
+    return Supposed(suites, groups, vague)
 
 
 # --- what replies say of one list ----------------------------------------------------------
