@@ -53,8 +53,9 @@ class Ahead:
     never on their time, what is asked in all. Where the server leaves the trail, that of the one
     that its replies let suppose is taken if `guess` is set, else what is left of it is not asked.
     Each answer that was not foreseen halves what is asked at once of the questions that follow one
-    another, and after a few of them nothing is asked ahead there. What whoever explores asks
-    unforeseen joins the next turn. In all, no more is asked in vain than not, and five turns.
+    another, and after a few of them nothing is asked ahead there until they have come to an end.
+    What whoever explores asks unforeseen joins the next turn. In all, no more is asked in vain than
+    not, and five turns.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class Ahead:
         for nameless, expected in trail:
             hello = replace(nameless, server_name=self._name)
             seen[hello] += 1
-            if seen[hello] > self._asked[hello]:
+            if seen[hello] > self._asked[hello] and self._strays[_line(hello)] < MOST_STRAYS:
                 step = _Step(hello, expected)
                 self._waiting.setdefault(hello, deque()).append(step)
                 self._left.append(step)
@@ -169,11 +170,26 @@ class Ahead:
             asked = Counter(_line(step.hello) for step in batch)
             right = [line for line, many in asked.items() if many >= FEWEST and line not in off]
             self._strays.subtract(line for line in right if self._strays[line])
+            off |= self._ended(batch, replies)
             self._guesses += bool(off)
             if off and (self._overspent() or self._guesses > MOST_GUESSES):
                 return
             if off:
                 await self._stray({version for version, _ in off})
+
+    def _ended(self, batch: Sequence[_Step], replies: Sequence[Reply]) -> set[Line]:
+        """The lists that were too odd to be foreseen, and have come to an end: now they are known,
+        as those are anyway that were found in parts."""
+        ended = {
+            line
+            for step, reply in zip(batch, replies, strict=True)
+            if isinstance(reply, Alert)
+            and self._strays[line := _line(step.hello)] >= MOST_STRAYS
+            and self._whole is None
+        }
+        for line in ended:
+            del self._strays[line]
+        return ended
 
     async def _batch(self) -> list[_Step]:
         """The next to be asked: what was not foreseen, and of each line of questions the fewer,
@@ -181,8 +197,7 @@ class Ahead:
         batch, later, many = await self._awaited(), deque[_Step](), Counter[Line]()
         for step in self._left:
             line = _line(step.hello)
-            strays = self._strays[line]
-            most = max(FEWEST, self._at_once >> strays) if strays < MOST_STRAYS else 0
+            most = max(FEWEST, self._at_once >> self._strays[line])
             if len(batch) < self._at_once and many[line] < most:
                 many[line] += 1
                 batch.append(step)
