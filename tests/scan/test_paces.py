@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -98,6 +99,16 @@ def test_a_long_list_like_none_that_is_known_is_found_in_parts(order: tuple[int,
     assert quick.endpoint.targets[0].connections <= 2 * most
     if order != MANY:
         assert quick.seconds < slow.seconds / 2
+
+
+def test_after_a_list_in_an_odd_order_the_rest_is_asked_at_once() -> None:
+    order = [*ECDHE, *RSA]
+    random.Random(0).shuffle(order)
+    profile = server(tuple(order), OLD)
+    quick = scanned(Server(profile))
+    slow = scanned(Server(profile), replace(Limits(), guess=False))
+    found_exactly(quick.endpoint, profile)
+    assert quick.seconds <= slow.seconds - 4 * ROUND_TRIP
 
 
 def test_what_only_a_part_of_a_list_brings_out_is_not_lost() -> None:
