@@ -16,7 +16,7 @@ from tlscheck.core.model import Endpoint
 from tlscheck.io import datafile
 from tlscheck.io.catalog import load
 from tlscheck.io.datafile import BadFile
-from tlscheck.io.secret import secret_in
+from tlscheck.io.secret import masked, secret_in
 
 
 def read(directory: Path, name: str, text: str | bytes) -> tuple[Endpoint, ...]:
@@ -326,6 +326,13 @@ SECRETS = [
 @pytest.mark.parametrize(("text", "kind"), SECRETS)
 def test_a_secret_is_named_by_kind(text: str, kind: str) -> None:
     assert secret_in(text) == kind
+
+
+@pytest.mark.parametrize("text", [text for text, _ in SECRETS] + ["k=" + "aB/+" * 10])
+def test_what_a_server_says_is_masked(text: str) -> None:
+    said = masked(text)
+    assert "***" in said and secret_in(said.replace("***@", "")) is None
+    assert masked("max-age=315360000000; preload") == "max-age=315360000000; preload"
 
 
 @pytest.mark.parametrize(

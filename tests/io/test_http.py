@@ -47,6 +47,17 @@ def test_a_redirect_says_where_to_and_is_not_followed(location: str, secure: boo
     assert request.startswith(b"GET / HTTP/1.1\r\n")
 
 
+def test_what_a_redirect_tells_the_one_who_asked_is_left_out() -> None:
+    answer = b"HTTP/1.1 302 x\r\nLocation: https://me:hunter2@x/y?X-Amz-Signature=1f#z\r\n\r\n"
+    found = asked(saying(answer))
+    assert (found["location"], found["secure"]) == ("https://***@x/y?***", True)
+
+
+def test_not_modified_leads_nowhere() -> None:
+    found = asked(saying(b"HTTP/1.1 304 x\r\nLocation: https://x/\r\n\r\n"))
+    assert found["outcome"] == "answer"
+
+
 @pytest.mark.parametrize("status", [200, 301, 400, 403, 500])
 def test_an_answer_in_clear_is_one(status: int) -> None:
     found = asked(saying(f"HTTP/1.1 {status} x\r\n\r\n".encode()))

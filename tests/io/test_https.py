@@ -243,6 +243,19 @@ def test_a_header_is_bounded_and_printable(authority: Authority, name: str) -> N
     assert len(value) == https.MOST_HEADER
 
 
+def test_a_line_of_the_answer_is_not_quoted_in_the_reason(authority: Authority) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nCookie : hunter2\r\n\r\n"
+    found = of_server(authority, saying(answer), good(authority))
+    assert found["why"] == "what answered is not HTTP: illegal header line"
+
+
+def test_a_secret_in_a_header_is_masked(authority: Authority) -> None:
+    key = "AKIA" + "Z7" * 8
+    answer = f"HTTP/1.1 200 OK\r\nServer: of {key} at //me:hunter2@x, 123456789012\r\n\r\n"
+    found = of_server(authority, saying(answer.encode()), good(authority))
+    assert found["server"] == "of *** at //***@x, ***"
+
+
 def test_alpn_and_hsts_are_told_as_sent(authority: Authority) -> None:
     context = good(authority)
     context.set_alpn_protocols(["h2", "http/1.1"])

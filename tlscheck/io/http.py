@@ -6,6 +6,7 @@ an answer only the head is read.
 
 from __future__ import annotations
 
+import re
 import ssl
 from functools import cache, partial
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from tlscheck.core.model import Target
 from tlscheck.io import https
 
 PORT = 80
+_REDIRECTS = (300, 301, 302, 303, 307, 308)  # RFC 9110, section 15.4: those that have a Location
 Outcome = Literal["closed", "redirect", "answer", "unknown"]
 
 
@@ -30,8 +32,8 @@ async def check(target: Target, *, timeout: float, port: int = PORT) -> dict[str
 async def _asked(target: Target, port: int) -> tuple[dict[str, Any], bool]:
     try:
         async with https.requested(target, "http", port, _no_tls()) as (response, _):
-            location = https.header(response, "location")
-            redirects = 300 <= response.status_code < 400 and location is not None
+            location = _where(response.headers.get("location"))
+            redirects = response.status_code in _REDIRECTS and location is not None
             return answer(
                 "redirect" if redirects else "answer",
                 status=response.status_code,
@@ -55,8 +57,8 @@ def answer(
 ) -> dict[str, Any]:
     """The report's `http` of a target: all its keys, `None` where nothing was learned.
 
-    `closed`: the connection was refused. `redirect`: `location` says where to, and `secure`
-    whether that is https. `answer`: anything else that is HTTP, so in clear.
+    `closed`: the connection was refused. `redirect`: `location` says where to (its query is left
+    out), and `secure` whether that is https. `answer`: anything else that is HTTP, so in clear.
     """
     return {
         "outcome": outcome,
@@ -66,6 +68,11 @@ def answer(
         "secure": _is_secure(location) if outcome == "redirect" and location else None,
         "server": server,
     }
+
+
+def _where(location: str | None) -> str | None:
+    """Without its query, which may be for the one who asked alone."""
+    return https.shown(re.sub(r"[?#].*", "?***", location)) if location else None
 
 
 def _is_secure(location: str) -> bool:

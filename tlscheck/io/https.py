@@ -21,7 +21,7 @@ from tlscheck.core import registry
 from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
-from tlscheck.io import trust
+from tlscheck.io import secret, trust
 
 if TYPE_CHECKING:
     import httpx
@@ -179,9 +179,9 @@ async def requested(
 
 
 def header(response: httpx.Response, name: str) -> str | None:
-    """A header as it was sent, at most `MOST_HEADER` characters, and printable."""
+    """A header as it was sent, at most `MOST_HEADER` characters, printable and without secrets."""
     value = response.headers.get(name)
-    return printable(value) if value else None
+    return shown(value) if value else None
 
 
 def _answered(response: httpx.Response, target: Target, seconds: float) -> dict[str, Any]:
@@ -227,7 +227,8 @@ def answer(
     `outcome` is yes, no or unknown, `status` HTTP's, `suite` an IANA name; `alpn`, `server` and
     `strict_transport_security` are as sent, `first_byte_ms` the milliseconds from the request to
     the head of the answer, `leaf` the SHA-256 of the certificate that was verified. `group` is not
-    told by Python's ssl: it is known only where the server has but one.
+    told by Python's ssl: it is known only where the server has but one. What looks like a secret
+    in a header is masked.
     """
     return {
         "outcome": outcome,
@@ -331,8 +332,11 @@ def _http_fault(error: Exception) -> tuple[str, bool]:
     match error:
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
             return "closed without an HTTP answer", True
+        case httpx.RemoteProtocolError() if "too long" in str(error):
+            return "what answered is not HTTP, or its head is too long", False
         case httpx.RemoteProtocolError():
-            return f"what answered is not HTTP: {_words(error)}", False
+            # Without the line in question, which may hold anything.
+            return f"what answered is not HTTP: {_words(error).partition(': ')[0]}", False
         case httpx.NetworkError():
             return f"connection failed ({_words(error) or type(error).__name__})", True
         case _:
@@ -381,6 +385,10 @@ def _alert_of(reason: str) -> str | None:
 def _words(error: BaseException) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(said)
+
+
+def shown(text: str) -> str:
+    return printable(secret.masked(text))
 
 
 def printable(text: str) -> str:

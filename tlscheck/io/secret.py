@@ -20,6 +20,19 @@ _SECRETS = (
 )
 
 
+# The same in what a server says, and what no file of ours would hold: a whole secret access key.
+_SAID = re.compile(
+    "|".join(
+        (
+            r"(?<=//)[^\s/?#@]*(?=@)",
+            _SECRETS[1][1].pattern,
+            r"(?<!max-age=)(?<!max-age=\")" + _SECRETS[2][1].pattern,
+            r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+        )
+    )
+)
+
+
 class Secret:
     """A text that is shown nowhere: not printed, not in a traceback, not in JSON.
 
@@ -52,6 +65,11 @@ class BadSecret(Exception):
 def secret_in(text: str) -> str | None:
     """What kind of secret the text holds (never the secret itself); None when it holds none."""
     return next((kind for kind, pattern in _SECRETS if pattern.search(text)), None)
+
+
+def masked(text: str) -> str:
+    """What a server said, with asterisks for what may be a secret."""
+    return _SAID.sub("***", text)
 
 
 def is_loose(mode: int) -> bool:

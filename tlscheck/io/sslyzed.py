@@ -20,6 +20,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from tlscheck.io.secret import masked
+
 _VERSIONS = {
     "SSLv2": "ssl_2_0_cipher_suites",
     "SSLv3": "ssl_3_0_cipher_suites",
@@ -333,7 +335,7 @@ def _short(trace: Any) -> str:
     if trace is None:
         return ""
     *_, last = list(trace.format_exception_only()) or [""]
-    return str(last).strip()[:200].encode("ascii", "backslashreplace").decode()
+    return masked(str(last).strip())[:200].encode("ascii", "backslashreplace").decode()
 
 
 def main() -> None:
