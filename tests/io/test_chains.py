@@ -165,6 +165,28 @@ def test_of_another_name(papers: Papers, tmp_path: Path) -> None:
     assert found["trust"]["ca-bundle"]["answer"] == "yes"  # another question
 
 
+def test_a_common_name_is_no_name_to_anybody(papers: Papers, tmp_path: Path) -> None:
+    """RFC 9525, section 6.3. Whom it is from is another question, also where it has no name."""
+    bare = certificate(HOST, "Middle", names=())
+    file, rest = papers.file("leaf", bare), papers.file("chain", papers.middle)
+    with s_server(tmp_path, file, papers.key_file(purpose=HOST), rest) as server:
+        target = observed(server.address, server.port, HOST, ca_bundle=papers.bundle)
+    leaf = target.certificates[0]
+    assert (target.https["outcome"], leaf["for_name"]["answer"]) == ("no", "no")
+    assert target.https["why"] == f"certificate is not for {HOST}"
+    assert leaf["trust"]["ca-bundle"] == {"answer": "yes", "why": None}
+
+
+def test_a_dot_at_the_end_is_for_a_name_that_is_asked_for(papers: Papers, tmp_path: Path) -> None:
+    leaf = papers.leaf(names=(f"{HOST}.",))
+    file, rest = papers.file("leaf", leaf), papers.file("chain", papers.middle)
+    with s_server(tmp_path, file, papers.key_file(), rest) as server:
+        target = observed(server.address, server.port, HOST, ca_bundle=papers.bundle)
+    found = target.certificates[0]
+    assert (target.https["outcome"], found["for_name"]["answer"]) == ("no", "no")
+    assert found["trust"]["ca-bundle"]["answer"] == "yes"
+
+
 def test_of_an_issuer_that_nobody_trusts(papers: Papers, tmp_path: Path) -> None:
     other = certificate("leaf", "Nobody")
     found = served(papers, tmp_path, other, [])
@@ -195,6 +217,37 @@ def test_out_of_order_and_with_more_than_it_needs(papers: Papers, tmp_path: Path
     assert not found["chain"]["in_order"] and found["chain"]["extra"] == [1]
     assert found["chain"]["complete"] and found["chain"]["missing"] is None
     assert found["trust"]["ca-bundle"]["answer"] == "yes"
+
+
+def test_a_root_that_another_has_signed_wants_nothing_more(papers: Papers, tmp_path: Path) -> None:
+    """As Amazon's roots are sent, by an authority that no store has any more."""
+    crossed = certificate("Root", "Nobody", authority=True)
+    found = served(papers, tmp_path, papers.leaf(), [papers.middle, crossed])
+    assert found["trust"]["ca-bundle"]["answer"] == "yes"
+    assert found["chain"]["awaited"] == "CN=Nobody" and found["chain"]["missing"] is None
+
+
+def test_an_intermediate_that_has_expired_is_a_no(papers: Papers, tmp_path: Path) -> None:
+    late = certificate("Middle", "Root", authority=True, since=NOW - 90 * DAY, days=80)
+    found = served(papers, tmp_path, papers.leaf(), [late])
+    trust = found["trust"]["ca-bundle"]
+    assert trust["answer"] == "no" and "an authority that has expired" in trust["why"]
+    found = served(papers, tmp_path, papers.leaf(), [late, papers.middle])
+    assert found["trust"]["ca-bundle"]["answer"] == "yes"
+
+
+def test_what_is_not_looked_at_is_not_missing(papers: Papers) -> None:
+    """An issuer after more certificates than are read."""
+    der = serialization.Encoding.DER
+    stranger = certificate("Stranger", "Nobody", authority=True).public_bytes(der)
+    sent = (papers.leaf().public_bytes(der), *[stranger] * 20, papers.middle.public_bytes(der))
+    target = Target(Endpoint("e", "sts", "custom", "-", "standard", HOST), "127.0.0.1")
+    chain = Chain(sent, ("TLSv1.2",))
+    leaf = chains.read(target, [chain], {}, ca_bundle=papers.bundle, now=NOW)[0]
+    assert leaf["chain"]["missing"] is None
+    assert leaf["trust"]["ca-bundle"] == {
+        "answer": "unknown", "why": "16 of 22 certificates were looked at",
+    }  # fmt: skip
 
 
 def test_a_path_that_the_web_would_not_take_is_unknown_and_no_no(

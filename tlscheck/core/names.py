@@ -9,10 +9,11 @@ from collections.abc import Iterable
 def is_for(name: str, dns: Iterable[str], addresses: Iterable[str]) -> bool:
     """Whether alternative names of the kinds DNS and IP address name `name`.
 
-    A wildcard stands for one whole label, and not for a whole domain of the first level.
+    A wildcard stands for one whole label, and not for a whole domain of the first level. A dot at
+    the end is for a name that is asked for: alternative names have none (RFC 5280, 4.2.1.6).
     """
     wanted = name.lower().rstrip(".")
-    if any(_matches(pattern.lower().rstrip("."), wanted) for pattern in dns):
+    if any(_matches(pattern.lower(), wanted) for pattern in dns):
         return True
     return any(_same_address(address, name) for address in addresses)
 

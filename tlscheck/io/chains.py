@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,8 @@ def read(
     - `trust`: by store (`ca-bundle`, `system`, `certifi`): `answer`, `why`
     - `staple`: see `ocsp.read`; `None` when no response was stapled
     - `handshake_scts`: signed certificate timestamps that came in the handshake
-    - `chain.missing`: the issuer that was neither sent nor is in any store; `None` if there is none
+    - `chain.missing`: the issuer that was neither sent nor is in any store; `None` if there is
+      none, and where some of those sent were not read
 
     `https` is the answer of the HTTPS check. Never raises.
     """
@@ -151,12 +152,26 @@ def _trusted(
             if refusal is None:
                 return "yes", None
             path = _path(leaf, others, store)
+            held = path and _path(leaf, [c for c in others if _in_time(c, now)], store)
     except Unreadable as fault:
         return "unknown", f"cannot be verified: {fault}"
-    if path is False:
-        alone = _issuer(leaf) == _subject(leaf)
-        return "no", "is self-signed" if alone else "no path to an authority of this store"
+    if not path and _issuer(leaf) == _subject(leaf):
+        return "no", "is self-signed"
+    if not held and len(ders) > certificates.MOST_CHAIN:
+        return "unknown", f"{certificates.MOST_CHAIN} of {len(ders)} certificates were looked at"
+    if not held:
+        late = "its path has an authority that has expired, or is not yet valid"
+        return "no", late if path else "no path to an authority of this store"
     return "unknown", f"a path is there, but may not hold: {refusal}"
+
+
+def _in_time(certificate: x509.Certificate, now: datetime) -> bool:
+    """Whether a certificate is valid now, or may be."""
+    try:
+        with translated():
+            return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+    except Unreadable:
+        return True
 
 
 def _strictly(
@@ -165,16 +180,39 @@ def _strictly(
     """What a verifier that keeps to the Web's rules minds; `None` when nothing."""
     from cryptography.x509 import verification
 
-    name = _any_name(leaf)
-    if name is None:
-        return "it has no name to verify"
     builder = verification.PolicyBuilder().store(_store(store)).time(now.replace(tzinfo=None))
+    builder = builder.extension_policies(**_policies())
     try:
-        builder.build_server_verifier(name).verify(leaf, list(others))
+        # As of a client: of a server's verifier a name is the question, too.
+        builder.build_client_verifier().verify(leaf, list(others))
     except verification.VerificationError as fault:
         text = str(fault).partition("\n")[0][:160]
         return text.encode("ascii", "backslashreplace").decode() or "not said"
     return None
+
+
+@cache
+def _policies() -> Mapping[str, Any]:
+    """The Web's, of what must be for servers, and may have no alternative name."""
+    from cryptography import x509
+    from cryptography.x509 import verification
+    from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
+
+    fit = {Purpose.SERVER_AUTH, Purpose.ANY_EXTENDED_KEY_USAGE}
+
+    def for_servers(_: Any, __: Any, usage: x509.ExtendedKeyUsage | None) -> None:
+        if usage is not None and fit.isdisjoint(usage):
+            raise ValueError("is not for servers")
+
+    agnostic = verification.Criticality.AGNOSTIC
+    ca = verification.ExtensionPolicy.webpki_defaults_ca()
+    ee = verification.ExtensionPolicy.webpki_defaults_ee()
+    return {
+        "ca_policy": ca.may_be_present(x509.ExtendedKeyUsage, agnostic, for_servers),
+        "ee_policy": ee.may_be_present(x509.ExtendedKeyUsage, agnostic, for_servers).may_be_present(
+            x509.SubjectAlternativeName, agnostic, None
+        ),
+    }
 
 
 @lru_cache(maxsize=8)
@@ -182,23 +220,6 @@ def _store(store: trust.Store) -> Any:
     from cryptography.x509 import verification
 
     return verification.Store(list(store.authorities))
-
-
-def _any_name(leaf: x509.Certificate) -> Any:
-    """A name that the certificate is surely for: here the name is not the question."""
-    from cryptography import x509
-
-    try:
-        with translated():
-            names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except Unreadable:
-        return None
-    for name in names:
-        if isinstance(name, x509.DNSName):
-            return x509.DNSName(name.value.replace("*", "x", 1))
-        if isinstance(name, x509.IPAddress):
-            return name
-    return None
 
 
 @lru_cache(maxsize=4096)
@@ -273,12 +294,16 @@ def _named(those: Sequence[x509.Certificate], subject: str | None) -> Iterator[x
 def _missing(
     chain: Mapping[str, Any], ders: Sequence[bytes], stores: Sequence[trust.Store]
 ) -> str | None:
-    if chain["complete"]:
+    if chain["complete"] or chain["sent"] > chain["read"]:  # what is not read may be the one
         return None
     last = _certificate(ders[chain["path"][-1]])
     wanted = _issuer(last) if last is not None else None
     subjects = (_subject(root) for store in stores for root in store.authorities)
     if wanted is not None and wanted in subjects:
+        return None
+    leaf, *others = map(_certificate, ders)
+    # A root may be sent as another signed it that no store has, and an issuer may be sent twice.
+    if leaf and any(_path(leaf, [c for c in others if c], store) for store in stores):
         return None
     awaited = chain["awaited"]
     return awaited if isinstance(awaited, str) else "its issuer's name cannot be read"

@@ -277,6 +277,7 @@ def _context(ca_bundle: Path | None, delegated: bool) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED, check_hostname
     context.check_hostname = not delegated
+    context.hostname_checks_common_name = False  # RFC 9525, section 6.3: alternative names alone
     # TLS 1.0 and 1.1 sign with MD5 and SHA-1, which OpenSSL 3 allows at level 0 only.
     context.set_ciphers("ALL:!aNULL:!eNULL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED  # TLS 1.0: SSLv3 stays off
