@@ -284,6 +284,28 @@ def test_a_staple_about_another_by_another_says_so(papers: Papers, tmp_path: Pat
     assert (found["staple"]["about_leaf"], found["staple"]["signed"]) == ("no", "no")
 
 
+def test_a_staple_of_another_time_says_so(papers: Papers) -> None:
+    leaf = papers.leaf()
+    response = papers.staple(leaf).read_bytes()
+    der = leaf.public_bytes(serialization.Encoding.DER)
+    middle = papers.middle.public_bytes(serialization.Encoding.DER)
+    late = ocsp.read(response, der, middle, now=NOW + 9 * DAY)
+    early = ocsp.read(response, der, middle, now=NOW - 9 * DAY)
+    assert (
+        late
+        and late["status"] == "good"
+        and late["why"] == f"out of date since {late['next_update']}"
+    )
+    assert early and early["why"] == f"out of date: begins {early['this_update']}"
+
+
+def test_a_staple_about_the_same_number_of_another_issuer_is_of_another(papers: Papers) -> None:
+    leaf, der = papers.leaf(), serialization.Encoding.DER
+    other = certificate("Middle", "Root", authority=True, kind="rsa").public_bytes(der)
+    found = ocsp.read(papers.staple(leaf).read_bytes(), leaf.public_bytes(der), other, now=NOW)
+    assert found and found["about_leaf"] == "no"
+
+
 @pytest.mark.parametrize("response", [b"\x30", b"x" * 100, b"\x30\x03\x0a\x01\x03"])
 def test_what_is_no_staple_is_told_and_nothing_more(papers: Papers, response: bytes) -> None:
     der = papers.leaf().public_bytes(serialization.Encoding.DER)

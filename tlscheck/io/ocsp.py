@@ -21,11 +21,13 @@ def read(
 ) -> dict[str, Any] | None:
     """What a response (DER) says of `leaf`; `None` when it is empty. Never raises.
 
-    - `status`: `good`, `revoked` or `unknown`; `None` where the response has none (`why`)
+    - `status`: `good`, `revoked` or `unknown`; `None` where the response has none
+    - `why`: what is wrong with it: that it has no status, or is out of date; `None` if nothing is
     - `produced`, `this_update`, `next_update`, `revoked`: UTC, RFC 3339, or `None`
     - `age_hours`: whole hours from `this_update` to `now`
-    - `about_leaf`: whether its serial number is the leaf's: `yes`, `no`, `unknown`
-    - `signed`: by `issuer`, or by whom it has delegated that to: `yes`, `no`, `unknown`
+    - `about_leaf`: whether it names the leaf (section 4.1.1): `yes`, `no`, `unknown`. Where the
+      issuer was not sent the serial number alone decides
+    - `signed`: by `issuer`, or by whom it has delegated that to until now: `yes`, `no`, `unknown`
     """
     if not response:
         return None
@@ -53,7 +55,8 @@ def _read(
     if said.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         found["why"] = f"the responder said {said.response_status.name.lower()}"
         return
-    serial = x509.load_der_x509_certificate(leaf).serial_number
+    subject = x509.load_der_x509_certificate(leaf)
+    serial = subject.serial_number
     every = list(islice(said.responses, MOST_ANSWERS))
     if not every:
         found["why"] = "the responder answered nothing"
@@ -67,8 +70,8 @@ def _read(
         "next_update": lambda: _stamp(one.next_update_utc),
         "revoked": lambda: _stamp(one.revocation_time_utc),
         "age_hours": lambda: (now - one.this_update_utc) // _HOUR,
-        "about_leaf": lambda: "yes" if one.serial_number == serial else "no",
-        "signed": lambda: _signed(said, issuer),
+        "about_leaf": lambda: "yes" if _names(one, subject, issuer) else "no",
+        "signed": lambda: _signed(said, issuer, now),
     }
     for name, read_ in fields.items():
         try:
@@ -76,9 +79,37 @@ def _read(
                 found[name] = read_()
         except Unreadable as fault:
             found["why"] = found["why"] or f"{name} cannot be read: {fault}"
+    found["why"] = found["why"] or _out_of_date(found, now)
 
 
-def _signed(said: Any, issuer: bytes | None) -> str:
+def _names(one: Any, subject: Any, issuer: bytes | None) -> bool:
+    from cryptography import x509
+    from cryptography.x509 import ocsp
+
+    if one.serial_number != subject.serial_number or issuer is None:
+        return bool(one.serial_number == subject.serial_number)
+    authority = x509.load_der_x509_certificate(issuer)
+    builder = ocsp.OCSPRequestBuilder()
+    asked = builder.add_certificate(subject, authority, one.hash_algorithm).build()
+    return bool(
+        (one.issuer_name_hash, one.issuer_key_hash)
+        == (asked.issuer_name_hash, asked.issuer_key_hash)
+    )
+
+
+def _out_of_date(found: dict[str, Any], now: datetime) -> str | None:
+    since, until = (
+        datetime.fromisoformat(stamp) if (stamp := found[name]) else None
+        for name in ("this_update", "next_update")
+    )  # fmt: skip
+    if since is not None and now < since:
+        return f"out of date: begins {found['this_update']}"
+    if until is not None and until < now:
+        return f"out of date since {found['next_update']}"
+    return None
+
+
+def _signed(said: Any, issuer: bytes | None, now: datetime) -> str:
     from cryptography import x509
 
     if issuer is None:
@@ -86,7 +117,7 @@ def _signed(said: Any, issuer: bytes | None) -> str:
     authority = x509.load_der_x509_certificate(issuer)
     answers = [signatures.answered(said, authority.public_key())]
     for delegate in said.certificates[:2]:
-        if _may_sign(delegate) and signatures.signed(delegate, authority.public_key()):
+        if _may_sign(delegate, now) and signatures.signed(delegate, authority.public_key()):
             answers.append(signatures.answered(said, delegate.public_key()))
     return "yes" if True in answers else "unknown" if None in answers else "no"
 
@@ -95,13 +126,15 @@ def _stamp(moment: datetime | None) -> str | None:
     return None if moment is None else moment.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _may_sign(delegate: Any) -> bool:
+def _may_sign(delegate: Any, now: datetime) -> bool:
     """RFC 6960, section 4.2.2.2."""
     from cryptography import x509
     from cryptography.x509.oid import ExtendedKeyUsageOID
 
     try:
         with translated():
+            if not delegate.not_valid_before_utc <= now <= delegate.not_valid_after_utc:
+                return False
             usage = delegate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except Unreadable:
         return False

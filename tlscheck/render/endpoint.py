@@ -198,6 +198,8 @@ def _validity(leaf: Mapping[str, Any]) -> str:
     left, whole = leaf.get("days_left"), leaf.get("lifetime_days")
     if not isinstance(left, int):
         return dates
+    if isinstance(whole, int) and left > whole:
+        return f"{dates}; for {whole} days, and not yet"
     ended = f"ended {-left} days ago" if left < 0 else f"{left} days left"
     return f"{dates}; {ended} of {_text(whole)}"
 
