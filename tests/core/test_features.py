@@ -153,6 +153,33 @@ def test_a_group_that_nobody_here_can_open_is_unknown_with_the_reason() -> None:
     assert "no group whose answer can be opened" in found.features["ocsp_stapling"]["why"]
 
 
+def test_a_server_that_does_dhe_by_rfc_7919_alone_is_asked_so() -> None:
+    """As OpenSSL 4 is: without its groups on offer it takes no DHE."""
+    known = facts(Version.TLSv1_2)
+    protocol = replace(known[0].protocol, groups=("x25519", "ffdhe2048"))
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        bare = set(hello.suites) == {DHE} and 0x0100 not in hello.groups
+        return Refused("alert handshake_failure") if bare else said
+
+    found, _ = looked([replace(known[0], protocol=protocol)], change)
+    assert found.features["dh"] == {"answer": "yes", "why": None, "bits": 2048, "group": "x25519"}
+
+
+def test_a_server_that_gives_up_where_a_staple_is_asked_for_tells_the_rest() -> None:
+    """As wolfSSL in lighttpd 1.4.69: nothing is said of tickets, which were asked for there too."""
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        asks = any(kind == flight.STATUS_REQUEST for kind, _ in hello.more)
+        return Unknown("closed") if asks else said
+
+    found = looked(BOTH, change)[0].features
+    for name in ("secure_renegotiation", "extended_master_secret", "downgrade_sentinel"):
+        assert found[name]["answer"] == "yes"
+    for name in ("session_tickets", "ocsp_stapling"):
+        assert found[name] == {"answer": "unknown", "why": "closed"}
+
+
 SILENT: list[Callable[[Hello, Answer], Answer]] = [
     lambda h, a: Unknown("read time-out"),
     lambda h, a: Refused("closed 3 times, while others were answered"),

@@ -8,7 +8,7 @@ silence never becomes a "no" here, unless the refusal is the very answer that wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tlscheck.core import flight, registry, shares
@@ -104,8 +104,15 @@ class _Asker:
     groups: Mapping[Version, tuple[int, ...]]
 
     def _old(self, version: Version, suites: tuple[int, ...], **more: Any) -> Hello:
-        curves = registry.curves_of(version) if version > Version.SSLv3 else ()
-        return Hello(version, suites, curves, self.server_name, closely=True, **more)
+        groups: tuple[int, ...] = ()
+        if version > Version.SSLv3:
+            groups = registry.curves_of(version) + self._fields()
+        return Hello(version, suites, groups, self.server_name, closely=True, **more)
+
+    def _fields(self) -> tuple[int, ...]:
+        """The groups of RFC 7919 that this server has: it may do DHE with nothing else."""
+        found = {group for groups in self.groups.values() for group in groups}
+        return tuple(group for group in registry.ffdhe_groups() if group in found)
 
     def _modern(self, **more: Any) -> Hello | None:
         """A hello of TLS 1.3 with a share of the group that this server likes best of those
@@ -119,18 +126,20 @@ class _Asker:
         )  # fmt: skip
 
     def chains(self, old: Version | None, modern: bool) -> dict[str, Exploration[Asked]]:
-        """One question for each kind of key, of TLS 1.3 and of the newest version before it."""
+        """One question for each kind of key, of TLS 1.3 and of the newest version before it; one
+        without, where no suite has any, for what else the answer says."""
         parts: dict[str, Exploration[Asked]] = {}
         if modern:
             parts["TLSv1.3 RSA"] = self._by_scheme(_RSA)
             parts["TLSv1.3 other"] = self._by_scheme(_OTHERS)
         if old is not None:
-            table = registry.suites()
-            for kind in ("RSA", "ECDSA", "DSS"):
-                mine = tuple(s for s in self.suites[old] if table[s].authentication == kind)
-                if mine:
-                    more = (_OCSP, _SCTS, _TICKET)
-                    parts[f"{old.label} {kind}"] = _once(self._old(old, mine, more=more))
+            kinds: dict[str, list[int]] = {}
+            for code in self.suites[old]:
+                kinds.setdefault(registry.suites()[code].authentication, []).append(code)
+            keys = {kind: kinds[kind] for kind in ("RSA", "ECDSA", "DSS") if kind in kinds}
+            for kind, mine in (keys or kinds).items():
+                hello = self._old(old, tuple(mine), more=(_OCSP, _SCTS, _TICKET))
+                parts[f"{old.label} {kind}"] = _once(hello)
         return parts
 
     def _by_scheme(self, schemes: tuple[int, ...]) -> Exploration[Asked]:
@@ -190,8 +199,10 @@ class _Asker:
         mine = tuple(s for s in self.suites[old] if _is_dhe(table[s])) if old else ()
         if old is None or not mine:
             return _nothing()
+        # Twice, for the value may be the same; once as those ask who know no RFC 7919.
         hello = self._old(old, mine)
-        return _once(hello, hello)
+        bare = tuple(g for g in hello.groups if g not in registry.ffdhe_groups())
+        return _once(replace(hello, groups=bare), hello)
 
 
 def _once(*hellos: Hello) -> Exploration[Asked]:

@@ -64,7 +64,9 @@ def features(
     label = old.label if old else ""
     asked = tuple(a for name, part in done.items() if label and name.startswith(label)
                   for a in part)  # fmt: skip
-    plain = [a for a in asked if isinstance(a, Flight) and a.version == old]
+    told = [a for a in asked if isinstance(a, Flight) and a.version == old]
+    # Most of it every answer says, also where those were not given.
+    plain = told or [a for a in flights if a.version == old]
     modern_only = "TLS 1.3 does without"
     return {
         "compression": _compression(done["compression"]),
@@ -75,14 +77,14 @@ def features(
             plain, asked, flight.EXTENDED_MASTER_SECRET, modern_only
         ),
         "encrypt_then_mac": _encrypt_then_mac(done["compression"], old),
-        "session_tickets": _tickets(plain, asked),
+        "session_tickets": _tickets(told, asked),
         "ocsp_stapling": _stapling(done),
         "fallback_scsv": _fallback(done["fallback"]),
         "downgrade_sentinel": _sentinel(plain, asked, old, Version.TLSv1_3 in spoken),
         "alpn": _alpn(done["alpn"]),
-        "signature_schemes": _schemes(done, plain),
+        "signature_schemes": _schemes(done, plain, spoken),
         "dh": _dh(done["dhe"]),
-        "public_value_reuse": _reuse(flights),
+        "public_value_reuse": _reuse(flights, spoken),
         "hybrid_preference": _hybrid(done["hybrid"], spoken),
     }
 
@@ -167,7 +169,9 @@ def _alpn(asked: Asked) -> dict[str, Any]:
     return _unanswered(asked, "not to be asked in this version")
 
 
-def _schemes(done: Mapping[str, Asked], plain: Sequence[Flight]) -> dict[str, Any]:
+def _schemes(
+    done: Mapping[str, Asked], plain: Sequence[Flight], spoken: Mapping[Version, VersionFacts]
+) -> dict[str, Any]:
     """In TLS 1.2 the schemes that were used, in 1.3 all that are accepted."""
     used = [registry.scheme_name(a.scheme) for a in plain if a.scheme is not None]
     asked = (*done.get("TLSv1.3 RSA", ()), *done.get("TLSv1.3 other", ()))
@@ -178,12 +182,28 @@ def _schemes(done: Mapping[str, Asked], plain: Sequence[Flight]) -> dict[str, An
     open_ = [a.why for a in asked if isinstance(a, Unknown)] + [
         str(a.ended) for a in asked if isinstance(a, Picked) and not _is_refusal(a.ended)
     ]
+    if not accepted and Version.TLSv1_3 in spoken:  # it signs with something all the same
+        open_ += [a.why for a in asked if isinstance(a, Refused)]
     why = f"TLSv1.3 may be incomplete: {open_[0]}" if open_ else None
     answer = "yes" if used or accepted else "unknown"
     found = {"TLSv1.2": list(dict.fromkeys(used)), "TLSv1.3": list(dict.fromkeys(accepted))}
     if answer == "unknown" and not why:
         why = "no signature was seen"
+        if not any(_signs(fact) for version, fact in spoken.items() if version >= Version.TLSv1_2):
+            answer, why = "not_applicable", "no suite that signs by a scheme is offered"
     return _is(answer, why, **found)
+
+
+def _signs(fact: VersionFacts) -> bool:
+    """Whether a version has suites whose key exchange the server signs."""
+    return any(
+        suite.forward_secrecy and suite.authentication in ("RSA", "ECDSA", "DSS", "TLS13")
+        for suite in _suites(fact)
+    )
+
+
+def _suites(fact: VersionFacts) -> list[registry.Suite]:
+    return [suite for name in fact.protocol.suites if (suite := registry.known_suite(name))]
 
 
 def _is_refusal(ended: Ending | None) -> bool:
@@ -200,7 +220,7 @@ def _dh(asked: Asked) -> dict[str, Any]:
     return _is("yes", bits=bits, group=registry.group_name(group) if group else None)
 
 
-def _reuse(flights: Sequence[Flight]) -> dict[str, Any]:
+def _reuse(flights: Sequence[Flight], spoken: Mapping[Version, VersionFacts]) -> dict[str, Any]:
     """Whether a server used one DH or ECDH value twice: what differs once may be kept for longer
     than these few connections took, so a "no" is about these."""
     said: dict[tuple[str, int | None], list[bytes]] = {}
@@ -218,6 +238,9 @@ def _reuse(flights: Sequence[Flight]) -> dict[str, Any]:
     answers = set(found.values())
     whole = next((word for word in ("yes", "no") if word in answers), "unknown")
     why = "fewer than two values to compare" if whole == "unknown" else None
+    suites = [suite for fact in spoken.values() for suite in _suites(fact)]
+    if whole == "unknown" and not any(suite.forward_secrecy for suite in suites):
+        whole, why = "not_applicable", "no suite with forward secrecy is offered"
     return _is(whole, why, **found)
 
 
