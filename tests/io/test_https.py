@@ -150,6 +150,11 @@ def test_without_a_bundle_the_systems_trust_decides(authority: Authority) -> Non
         (40, "no", "alert handshake_failure"),
         (70, "no", "alert protocol_version"),
         (112, "no", "alert unrecognized_name"),
+        (
+            120,
+            "unknown",
+            "alert no_application_protocol: refuses HTTP/1.1, and nothing else was offered",
+        ),
         (80, "unknown", "alert internal_error"),
     ],
 )

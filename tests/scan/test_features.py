@@ -92,6 +92,21 @@ def test_one_version_alone(tmp_path: Path) -> None:
         assert found[name]["answer"] == "not_applicable", found[name]
 
 
+def test_nothing_is_said_to_sign_where_nothing_does(tmp_path: Path) -> None:
+    """RSA key exchange alone: no signature, and no value that might be used twice."""
+    found = of(tmp_path, "-tls1_2", "-cipher", "AES128-SHA")
+    for name in ("signature_schemes", "public_value_reuse", "dh"):
+        assert found[name]["answer"] == "not_applicable", found[name]
+
+
+def test_a_server_without_a_certificate_has_habits_too(tmp_path: Path) -> None:
+    found = of(tmp_path, "-tls1_2", "-nocert", "-psk", "1a2b", "-cipher", "PSK")
+    said = answers(found)
+    for name in ("secure_renegotiation", "extended_master_secret", "session_tickets"):
+        assert said[name] == "yes", found[name]
+    assert said["ocsp_stapling"] == "not_applicable"
+
+
 @pytest.mark.parametrize(
     ("switch", "answer"), [("", "yes"), (":%DISABLE_SAFE_RENEGOTIATION", "no")]
 )

@@ -49,7 +49,6 @@ _REFUSALS = frozenset(
         "inappropriate_fallback",
         "insufficient_security",
         "missing_extension",
-        "no_application_protocol",
         "protocol_version",
         "unknown_ca",
         "unrecognized_name",
@@ -359,8 +358,10 @@ def _distrust(error: ssl.SSLCertVerificationError, target: Target) -> str:
 
 
 def _tls_fault(error: ssl.SSLError) -> tuple[Answer, str]:
-    reason = error.reason or ""
+    reason = error.reason or _unnamed(error)
     alert = _alert_of(reason)
+    if alert == "no_application_protocol":  # other HTTP than what was asked for may be spoken
+        return "unknown", f"alert {alert}: refuses HTTP/1.1, and nothing else was offered"
     if alert in _REFUSALS:
         return "no", f"alert {alert}"
     if alert:
@@ -373,6 +374,13 @@ def _tls_fault(error: ssl.SSLError) -> tuple[Answer, str]:
 @cache
 def _alerts() -> frozenset[str]:
     return frozenset(registry.alert_name(code) for code in range(256))
+
+
+def _unnamed(error: ssl.SSLError) -> str:
+    """A reason that Python has no name for, from OpenSSL's words:
+    `[SSL] tlsv1 alert no application protocol (_ssl.c:1006)`."""
+    words = str(error).removeprefix("[SSL] ").partition(" (_ssl.c")[0]
+    return words.replace(" ", "_").upper()
 
 
 def _alert_of(reason: str) -> str | None:

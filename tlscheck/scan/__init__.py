@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import zip_longest
 from typing import Any
 
-from tlscheck.core import doubt, foresight, model
+from tlscheck.core import doubt, foresight, model, reach
 from tlscheck.core.eliminate import Answer
 from tlscheck.core.explore import (
     VERSIONS,
@@ -122,6 +122,7 @@ class Run:
         if target.pinned:
             features["pinned"] = True
         read = self.world.certificates
+        certificates = read(target, found.chains, answered) if read else ()
         why = None if prober.answered else prober.stopped
         reachable: model.Answer = "yes" if prober.connected else "unknown"
         if why == "connection refused":
@@ -132,8 +133,8 @@ class Run:
             why=why,
             connections=prober.connections,
             protocols={fact.version.label: fact.protocol for fact in facts},
-            certificates=read(target, found.chains, answered) if read else (),
-            https=answered,
+            certificates=certificates,
+            https=_doubted(answered, facts, certificates),
             http=await http,
             features=features,
             deep=deep,
@@ -163,6 +164,19 @@ def _add_group(answered: dict[str, Any], facts: Sequence[VersionFacts]) -> None:
             suite = answered.get("suite")
             if fact.version is Version.TLSv1_3 or "_ECDHE_" in str(suite):
                 answered["group"] = groups[0] if fact.protocol.why is None else None
+
+
+def _doubted(
+    answered: dict[str, Any],
+    facts: Sequence[VersionFacts],
+    certificates: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What HTTPS answered, unknown where it was refused for what we may not have."""
+    lack = reach.lack(answered, facts, certificates)
+    if lack is None:
+        return answered
+    why = f"{answered['why']}: takes nothing but {lack}, which this check may not have"
+    return {**answered, "outcome": "unknown", "why": why}
 
 
 async def _explore(

@@ -1,0 +1,51 @@
+"""A refusal of the HTTPS check is the server's "no" only where the check lacked nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tlscheck.core.explore import VersionFacts
+from tlscheck.core.model import Protocol
+from tlscheck.core.reach import lack
+from tlscheck.core.registry import Version
+
+MODERN = ("TLS_AES_128_GCM_SHA256",)
+ECDSA = ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",)
+RSA = ("TLS_RSA_WITH_AES_128_GCM_SHA256",)
+PSK = ("TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256",)
+REFUSED = {"outcome": "no", "why": "alert handshake_failure"}
+
+
+def fact(version: Version, suites: tuple[str, ...], *groups: str) -> VersionFacts:
+    return VersionFacts(version, Protocol("yes", None, suites, None, groups))
+
+
+def leaf(curve: str) -> dict[str, Any]:
+    return {"position": 0, "key": {"type": "EC", "curve": curve}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "certificates", "expected"),
+    [
+        ([fact(Version.TLSv1_3, MODERN, "X25519MLKEM768")], [], "X25519MLKEM768"),
+        # The version is agreed on before the suite: an older one would not have helped.
+        ([fact(Version.TLSv1_2, RSA), fact(Version.TLSv1_3, MODERN, "MLKEM768")], [], "MLKEM768"),
+        ([fact(Version.TLSv1_2, ECDSA, "x25519")], [leaf("secp256k1")], "secp256k1"),
+        ([fact(Version.TLSv1_2, ECDSA, "brainpoolP256r1")], [], "brainpoolP256r1"),
+        # It wants a client's certificate, or something else that nobody told.
+        ([fact(Version.TLSv1_3, MODERN, "X25519MLKEM768", "x25519")], [leaf("secp256r1")], None),
+        ([fact(Version.TLSv1_2, ECDSA, "x25519")], [leaf("secp256k1"), leaf("secp256r1")], None),
+        ([fact(Version.TLSv1_3, MODERN, "ffdhe2048")], [], None),
+        ([fact(Version.TLSv1_2, RSA)], [], None),
+        ([fact(Version.TLSv1_2, PSK, "brainpoolP256r1")], [], None),
+        ([], [], None),
+    ],
+)
+def test_what_the_check_may_have_lacked(
+    facts: list[VersionFacts], certificates: list[dict[str, Any]], expected: str | None
+) -> None:
+    assert lack(REFUSED, facts, certificates) == expected
+    assert lack({"outcome": "no", "why": "certificate has expired"}, facts, certificates) is None
+    assert lack({"outcome": "yes", "why": None}, facts, certificates) is None

@@ -1,0 +1,57 @@
+"""Whether a refusal of the HTTPS check tells of the server, or of what the check cannot do. Pure.
+
+The check speaks with this machine's OpenSSL, which has fewer groups than a probe can name. A server
+that does with none of them refuses it with the alert with which it refuses anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tlscheck.core import registry
+from tlscheck.core.explore import VersionFacts
+from tlscheck.core.registry import Version
+
+# What every OpenSSL since 1.1.1 offers. One that has more is not refused for the lack of it.
+_CURVES = frozenset({"x25519", "secp256r1", "x448", "secp521r1", "secp384r1"})
+_FIELDS = frozenset(map(registry.group_name, registry.ffdhe_groups()))
+_REFUSALS = ("alert handshake_failure", "alert insufficient_security", "alert illegal_parameter")
+
+
+def lack(
+    https: Mapping[str, Any],
+    facts: Sequence[VersionFacts],
+    certificates: Sequence[Mapping[str, Any]],
+) -> str | None:
+    """What the check may have lacked where `https` tells of a refusal: groups, one of which is
+    needed for each suite that authenticates the server. `None` where it had enough.
+
+    The newest version counts: it is agreed on before the suite and the group.
+    """
+    if https.get("outcome") != "no" or https.get("why") not in _REFUSALS:
+        return None
+    spoken = {f.version: f.protocol for f in facts if f.protocol.offered == "yes"}
+    newest = max(spoken, default=Version.SSLv3)
+    if newest <= Version.SSLv3:
+        return None
+    groups = set(spoken[newest].groups)
+    curves = {_curve(each) for each in certificates if each.get("position") == 0}
+    needed = set[str]()
+    for suite in map(registry.known_suite, spoken[newest].suites):
+        if suite is None or suite.authentication not in ("RSA", "ECDSA", "DSS", "TLS13"):
+            continue
+        known = _CURVES | (_FIELDS if newest is Version.TLSv1_3 else frozenset())
+        if suite.key_exchange in ("ECDHE", "TLS13") and groups and not groups & known:
+            needed |= groups
+        elif suite.authentication != "RSA" and curves and not curves & {None, *_CURVES}:
+            needed |= {curve for curve in curves if curve}
+        else:
+            return None
+    return " or ".join(sorted(needed)) or None
+
+
+def _curve(leaf: Mapping[str, Any]) -> str | None:
+    key = leaf.get("key")
+    curve = key.get("curve") if isinstance(key, dict) else None
+    return curve if isinstance(curve, str) else None
