@@ -13,7 +13,7 @@ from tlscheck.core.eliminate import (
 )
 from tlscheck.core.hello import encode
 from tlscheck.core.model import Protocol
-from tlscheck.core.opinion import Disagreement, compare, question, settled
+from tlscheck.core.opinion import Disagreement, compare, questions, settled
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Alert, Picked, Ssl2Picked
 
@@ -67,20 +67,33 @@ def test_what_is_no_answer_is_not_compared(odd: Any) -> None:
      ("SSLv2", registry.suite_name(registry.suites_of(Version.SSLv2)[0]))],
 )  # fmt: skip
 def test_a_disagreement_is_asked_alone(label: str, suite: str) -> None:
-    hello = question(Disagreement(label, suite, True), "a.example")
-    assert hello and [registry.suite_name(code) for code in hello.suites] == [suite]
+    (hello,) = questions(Disagreement(label, suite, True), "a.example")
+    assert [registry.suite_name(code) for code in hello.suites] == [suite]
     assert encode(hello, bytes(64))
-    assert question(Disagreement(label, "TLS_OF_NO_ONE", True), None) is None
+    assert questions(Disagreement(label, "TLS_OF_NO_ONE", True), None) == ()
 
 
 def test_one_answer_settles_it_or_leaves_it_open() -> None:
-    hello = question(Disagreement("TLSv1.2", A, True), None)
-    assert hello
+    (hello,) = questions(Disagreement("TLSv1.2", A, True), None)
     code = hello.suites[0]
-    assert settled(hello, Picked(0x0303, code)) is True
-    assert settled(hello, Picked(0x0303, code, ended=Alert(80))) is False
-    assert settled(hello, Picked(0x0302, code)) is False
-    assert settled(hello, Picked(0x0303, code + 1)) is None
-    assert settled(hello, Refused("alert handshake_failure")) is False
-    assert settled(hello, Unknown("time-out")) is None
-    assert settled(hello, Ssl2Picked((1,))) is False
+    for answer, expected in (
+        (Picked(0x0303, code), True),
+        (Picked(0x0303, code, ended=Alert(80)), False),
+        (Picked(0x0302, code), False),
+        (Picked(0x0303, code + 1), None),
+        (Refused("alert handshake_failure"), False),
+        (Unknown("time-out"), None),
+        (Ssl2Picked((1,)), False),
+    ):
+        assert settled([(hello, answer)]) is expected, answer
+
+
+def test_dhe_is_offered_if_it_is_with_the_groups_of_rfc_7919_or_without() -> None:
+    disputed = Disagreement("TLSv1.2", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", True)
+    bare, full = questions(disputed, None)
+    assert not set(registry.ffdhe_groups()) & set(bare.groups)
+    assert set(registry.ffdhe_groups()) <= set(full.groups)
+    picked, refused = Picked(0x0303, bare.suites[0]), Refused("alert handshake_failure")
+    assert settled([(bare, refused), (full, picked)]) is True
+    assert settled([(bare, refused), (full, refused)]) is False
+    assert settled([(bare, refused), (full, Unknown("time-out"))]) is None

@@ -70,6 +70,18 @@ def test_old_holes_are_looked_for_where_an_old_version_is_offered(tmp_path: Path
     why = "nothing older than TLS 1.3 is offered"
     for name in HOLES:
         assert found[name] == {"answer": "not_applicable", "why": why}
+    for name in ("secure_renegotiation", "extended_master_secret", "fallback_scsv"):
+        assert found[name]["answer"] == "not_applicable", found[name]
+    assert found["ticket_resumption"]["answer"] == "unknown"  # it is not tried there
+
+
+def test_the_extended_master_secret_is_asked_for_where_tls_13_is_on_offer(tmp_path: Path) -> None:
+    """sslyze takes it for granted then."""
+    with gnutls.serve(
+        tmp_path, "gnutls", "NORMAL:-CIPHER-ALL:+AES-128-GCM:%NO_SESSION_HASH", {}
+    ) as server:
+        found = asked(server.address, server.port)
+    assert found["extended_master_secret"] == {"answer": "no", "why": None}
 
 
 @pytest.mark.parametrize("start", [nginx.modern, gnutls.client_order, jsse.everything])
@@ -81,6 +93,8 @@ def test_a_healthy_server_of_tls_13_and_older_is_asked_for_old_holes(
         found = asked(server.address, server.port)
     for name in HOLES:
         assert found[name] == {"answer": "no", "why": None}
+    if start is jsse.everything:  # it gives a new ticket each time
+        assert found["ticket_resumption"] == {"answer": "yes", "why": "fully supported"}
 
 
 @pytest.mark.parametrize(

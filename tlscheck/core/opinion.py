@@ -88,20 +88,32 @@ def _said(
     }
 
 
-def question(disputed: Disagreement, server_name: str | None) -> Hello | None:
-    """The hello that asks for this suite alone; `None` where it has no code point."""
+def questions(disputed: Disagreement, server_name: str | None) -> tuple[Hello, ...]:
+    """The hellos that ask for this suite alone; none where it has no code point. DHE is asked for
+    twice: some servers do it with the groups of RFC 7919 alone, some only where none is offered."""
     version = VERSION_BY_LABEL[disputed.version]
     codes = {registry.suite_name(code): code for code in registry.suites_of(version)}
     if disputed.suite not in codes:
-        return None
-    groups = () if version <= Version.SSLv3 else registry.groups_of(version)
-    if Version.SSLv3 < version < Version.TLSv1_3:
-        groups = registry.curves_of(version)
-    return Hello(version, (codes[disputed.suite],), groups, server_name)
+        return ()
+    if version <= Version.SSLv3:
+        ways: list[tuple[int, ...]] = [()]
+    elif version is Version.TLSv1_3:
+        ways = [registry.groups_of(version)]
+    else:
+        ways = [registry.curves_of(version)]
+        if registry.suites()[codes[disputed.suite]].key_exchange == "DHE":
+            ways.append(registry.groups_of(version))
+    return tuple(Hello(version, (codes[disputed.suite],), way, server_name) for way in ways)
 
 
-def settled(hello: Hello, answer: Answer) -> bool | None:
-    """Whether the suite of `question` is offered after all; `None` where that is still open."""
+def settled(told: Sequence[tuple[Hello, Answer]]) -> bool | None:
+    """Whether the suite of `questions` is offered after all, in one of these ways; `None` where
+    that is still open."""
+    found = {_settled(hello, answer) for hello, answer in told}
+    return True if True in found else None if None in found or not found else False
+
+
+def _settled(hello: Hello, answer: Answer) -> bool | None:
     if isinstance(answer, Ssl2Picked):
         return hello.suites[0] in answer.suites
     if isinstance(answer, Picked):

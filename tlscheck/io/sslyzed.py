@@ -4,9 +4,10 @@
 `seconds`, `memory` (bytes), `timeout` (seconds, of one read). Stdin stays open: who closes it, or
 dies, ends this process. On stdout comes one JSON object; nothing is fetched, no redirect followed.
 
-What sslyze takes for an answer although it was a silence is made a fault here, so that it becomes
-unknown: where it says "no" after a time-out, it is given an exception that it does not expect. And
-what it says without asking is asked: Heartbleed and CCS injection where TLS 1.3 is spoken, too.
+What sslyze takes for an answer although it was a silence or a reset is made a fault here, so that
+it becomes unknown: where it says "no" after a time-out, it is given an exception that it does not
+expect. And what it says without asking is asked: Heartbleed, CCS injection and the extended master
+secret where TLS 1.3 is spoken, too.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def _put(module: Any, name: str, what: Any) -> None:
 def _strict() -> None:
     """Takes from sslyze what it catches too much of, and that it follows redirects."""
     from sslyze.plugins import (
+        compression_plugin,
         early_data_plugin,
         elliptic_curves_plugin,
         fallback_scsv_plugin,
@@ -64,26 +66,43 @@ def _strict() -> None:
         openssl_ccs_injection_plugin,
         session_renegotiation_plugin,
     )
+    from sslyze.plugins.session_resumption import (
+        _resumption_with_id,
+        _resumption_with_ticket,
+    )
 
+    rejected = "ServerRejectedTlsHandshake"
     closed = types.SimpleNamespace(error=ConnectionError, timeout=_Never)
     for module, names in (
-        (early_data_plugin, ("TlsHandshakeTimedOut", "socket")),
+        (compression_plugin, (rejected,)),
+        (early_data_plugin, ("TlsHandshakeTimedOut", "socket", rejected)),
         (elliptic_curves_plugin, ("TlsHandshakeTimedOut",)),
-        (fallback_scsv_plugin, ("TlsHandshakeTimedOut", "ServerRejectedTlsHandshake")),
+        (fallback_scsv_plugin, ("TlsHandshakeTimedOut", rejected)),
         (heartbleed_plugin, ("socket",)),
         (openssl_ccs_injection_plugin, ("socket",)),
-        (session_renegotiation_plugin, ("socket",)),
+        (session_renegotiation_plugin, ("socket", rejected)),
+        (_resumption_with_id, (rejected,)),
     ):
         for name in names:
             _put(module, name, closed if name == "socket" else _Never)
     _put(http_headers_plugin, "_detect_http_redirection", lambda **_: None)
+    _put(_resumption_with_ticket, "_extract_tls_session_ticket", _resumable)
+
+
+def _resumable(session: Any) -> str:
+    """What is the same of a session with a ticket, and of one that resumes it: its key. A server
+    may give a new ticket each time. Raises IndexError where there is no ticket."""
+    text: str = session.as_text()
+    text.split("TLS session ticket:")[1]
+    return text.split("Master-Key:")[1].splitlines()[0]
 
 
 def _asking() -> None:
-    """Lets sslyze try Heartbleed and CCS injection with the server's name, as all else, and where
-    TLS 1.3 is on offer in the newest version before it. It takes any end for a "no" there: one
-    before the ServerHelloDone, and so before the question, becomes a fault, and so does one without
-    an alert after an early ChangeCipherSpec, for the alert alone tells who took it.
+    """Lets sslyze try the extended master secret, Heartbleed and CCS injection in the newest
+    version before TLS 1.3 where that is on offer, and the last two with the server's name, as all
+    else. It takes any end of these for a "no": one before the ServerHelloDone, and so before the
+    question, becomes a fault, and so does one without an alert after an early ChangeCipherSpec, for
+    the alert alone tells who took it.
 
     What follows that ChangeCipherSpec are two bytes, which a server that took it finds too short
     for a block or for a MAC, and says so. Enough bytes for all suites make it say bad_record_mac;
@@ -93,7 +112,7 @@ def _asking() -> None:
     import functools
 
     from sslyze import TlsVersionEnum, server_connectivity
-    from sslyze.plugins import heartbleed_plugin, openssl_ccs_injection_plugin
+    from sslyze.plugins import ems_extension_plugin, heartbleed_plugin, openssl_ccs_injection_plugin
     from tls_parser.alert_protocol import TlsAlertRecord
     from tls_parser.application_data_protocol import TlsApplicationDataRecord
     from tls_parser.handshake_protocol import TlsHandshakeRecord, TlsHandshakeTypeByte
@@ -138,7 +157,8 @@ def _asking() -> None:
                 )
         return None
 
-    def asked(test: Callable[[Any], bool], alert: bool, info: Any) -> bool:
+    def probed_before(info: Any) -> Any:
+        """What sslyze has found out to connect with, but for TLS 1.3."""
         probed = info.tls_probing_result
         if probed.highest_tls_version_supported is TlsVersionEnum.TLS_1_3:
             with one:
@@ -150,6 +170,10 @@ def _asking() -> None:
                 highest_tls_version_supported=found.tls_version_supported,
                 cipher_suite_supported=found.cipher_suite_supported,
             )
+        return probed
+
+    def asked(test: Callable[[Any], bool], alert: bool, info: Any) -> bool:
+        probed = probed_before(info)
         heard.done, heard.alert = False, None
         named = Named(info.server_location, info.network_configuration, probed)
         if test(named):
@@ -160,6 +184,11 @@ def _asking() -> None:
             raise ConnectionError("ended without an alert")
         return alert and heard.alert == _DECRYPTION_FAILED
 
+    def extended(test: Callable[[Any], bool], info: Any) -> bool:
+        return test(dataclasses.replace(info, tls_probing_result=probed_before(info)))
+
+    test = ems_extension_plugin._test_ems
+    _put(ems_extension_plugin, "_test_ems", functools.partial(extended, test))
     for module, name, alert in (
         (heartbleed_plugin, "_test_heartbleed", False),
         (openssl_ccs_injection_plugin, "_test_for_ccs_injection", True),
@@ -203,11 +232,7 @@ def _report(result: Any) -> dict[str, Any]:
     def told(name: str, tell: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         attempt = getattr(found, name)
         if attempt.status != sslyze.ScanCommandAttemptStatusEnum.COMPLETED:
-            reason = attempt.error_reason.value if attempt.error_reason else "not done"
-            why = _short(attempt.error_trace)
-            return _said(
-                "unknown", f"{reason.lower().replace('_', ' ')}{f': {why}' if why else ''}"
-            )
+            return _said("unknown", _reason(attempt))
         return tell(attempt.result)
 
     versions = {label: told(name, _suites) for label, name in _VERSIONS.items()}
@@ -220,7 +245,46 @@ def _report(result: Any) -> dict[str, Any]:
         old = (said["answer"] for label, said in versions.items() if label != "TLSv1.3")
         if all(answer == "no" for answer in old):
             return _said("not_applicable", "nothing older than TLS 1.3 is offered")
-        return _said("unknown", "sslyze could agree on no version before TLS 1.3")
+        return _said("unknown", _reason(getattr(found, name)))
+
+    spoken = {label: said["answer"] for label, said in versions.items() if label != "SSLv2"}
+    modern = spoken["TLSv1.3"] == "yes"
+    nothing_older = modern and all(a == "no" for v, a in spoken.items() if v != "TLSv1.3")
+
+    def older(
+        name: str, tell: Callable[[Any], dict[str, Any]], otherwise: str = "not_applicable"
+    ) -> dict[str, Any]:
+        """What TLS 1.3 does without, or always has."""
+        if nothing_older:
+            return _said(otherwise, "nothing older than TLS 1.3 is offered")
+        return told(name, tell)
+
+    def fallback() -> dict[str, Any]:
+        if sorted(spoken.values()) == ["no"] * (len(spoken) - 1) + ["yes"]:
+            return _said("not_applicable", "sslyze agrees on one version alone")
+        return told("tls_fallback_scsv", lambda r: _said(_word(r.supports_fallback_scsv)))
+
+    def early_data() -> dict[str, Any]:
+        if spoken["TLSv1.3"] == "no":
+            return _said("not_applicable", "sslyze agrees on no TLS 1.3")
+        return told("tls_1_3_early_data", lambda r: _said(_word(r.supports_early_data)))
+
+    def curves() -> dict[str, Any]:
+        said = told("elliptic_curves", _curves)
+        taken = (name for each in versions.values() for name in each.get("accepted", ()))
+        if said["answer"] == "no" and any("_ECDHE_" in name for name in taken):
+            # One who wants a client's certificate refuses each of them in the end.
+            return {
+                **said,
+                "answer": "unknown",
+                "why": "refused with each curve, and yet has ECDHE",
+            }
+        return said
+
+    def tickets() -> dict[str, Any]:
+        if nothing_older:
+            return _said("unknown", "sslyze does not try it in TLS 1.3")
+        return told("session_resumption", lambda r: _resumed(r.tls_ticket_resumption_result.value))
 
     return {
         "outcome": "yes",
@@ -229,36 +293,46 @@ def _report(result: Any) -> dict[str, Any]:
         "heartbleed": hole("heartbleed", lambda r: r.is_vulnerable_to_heartbleed),
         "ccs_injection": hole("openssl_ccs_injection", lambda r: r.is_vulnerable_to_ccs_injection),
         "robot": told("robot", lambda r: _robot(r.robot_result.value)),
-        "client_renegotiation": told(
+        "client_renegotiation": older(
             "session_renegotiation",
             lambda r: _said(
                 _word(r.is_vulnerable_to_client_renegotiation_dos),
                 None,
                 times=r.client_renegotiations_success_count,
             ),
+            "no",
         ),
-        "secure_renegotiation": told(
+        "secure_renegotiation": older(
             "session_renegotiation", lambda r: _said(_word(r.supports_secure_renegotiation))
         ),
-        "compression": told("tls_compression", lambda r: _said(_word(r.supports_compression))),
-        "early_data": told("tls_1_3_early_data", lambda r: _said(_word(r.supports_early_data))),
-        "session_id_resumption": told(
+        "compression": older(
+            "tls_compression", lambda r: _said(_word(r.supports_compression)), "no"
+        ),
+        "early_data": early_data(),
+        "session_id_resumption": older(
             "session_resumption", lambda r: _resumed(r.session_id_resumption_result.value)
         ),
-        "ticket_resumption": told(
-            "session_resumption", lambda r: _resumed(r.tls_ticket_resumption_result.value)
-        ),
-        "extended_master_secret": told(
+        "ticket_resumption": tickets(),
+        "extended_master_secret": older(
             "tls_extended_master_secret", lambda r: _said(_word(r.supports_ems_extension))
         ),
-        "fallback_scsv": told(
-            "tls_fallback_scsv", lambda r: _said(_word(r.supports_fallback_scsv))
-        ),
+        "fallback_scsv": fallback(),
         "strict_transport_security": told("http_headers", _hsts),
-        "curves": told("elliptic_curves", _curves),
+        "curves": curves(),
         "certificates": told("certificate_info", _deployments),
         "versions": versions,
     }
+
+
+def _reason(attempt: Any) -> str:
+    """Why an attempt has no result. What was made a fault here is no bug of sslyze."""
+    trace, why = attempt.error_trace, _short(attempt.error_trace)
+    if trace is not None and trace.exc_type is _NothingOlder:
+        return "sslyze could agree on no version before TLS 1.3"
+    if trace is not None and issubclass(trace.exc_type, OSError) and why:
+        return why.partition(": ")[2] or why
+    reason = attempt.error_reason.value if attempt.error_reason else "not done"
+    return f"{reason.lower().replace('_', ' ')}{f': {why}' if why else ''}"
 
 
 def _word(answer: bool) -> str:

@@ -55,13 +55,11 @@ async def _confirmed(
     prober: Prober, disputed: Sequence[opinion.Disagreement], server_name: str | None
 ) -> list[tuple[opinion.Disagreement, bool | None]]:
     """Each disagreement with what one more probe says: whether the suite is offered."""
-    asked = {each: opinion.question(each, server_name) for each in disputed}
-    few = [(each, hello) for each, hello in asked.items() if hello][: opinion.MOST_CONFIRMED]
-    answers = await prober.answers([hello for _, hello in few])
-    told = {
-        each: opinion.settled(hello, answer)
-        for (each, hello), answer in zip(few, answers, strict=True)
-    }
+    asked = {each: opinion.questions(each, server_name) for each in disputed}
+    few = [each for each, hellos in asked.items() if hellos][: opinion.MOST_CONFIRMED]
+    hellos = [hello for each in few for hello in asked[each]]
+    answers = dict(zip(hellos, await prober.answers(hellos), strict=True))
+    told = {each: opinion.settled([(h, answers[h]) for h in asked[each]]) for each in few}
     return [(each, told.get(each)) for each in disputed]
 
 
