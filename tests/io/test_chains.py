@@ -229,8 +229,12 @@ def test_a_root_that_another_has_signed_wants_nothing_more(papers: Papers, tmp_p
 
 def test_an_intermediate_that_has_expired_is_a_no(papers: Papers, tmp_path: Path) -> None:
     late = certificate("Middle", "Root", authority=True, since=NOW - 90 * DAY, days=80)
-    found = served(papers, tmp_path, papers.leaf(), [late])
-    trust = found["trust"]["ca-bundle"]
+    file, rest = papers.file("leaf", papers.leaf()), papers.file("chain", late)
+    with s_server(tmp_path, file, papers.key_file(), rest) as server:
+        target = observed(server.address, server.port, HOST, ca_bundle=papers.bundle)
+    assert target.https["outcome"] == "no"
+    assert target.https["why"] == "a certificate above its own has expired"
+    trust = target.certificates[0]["trust"]["ca-bundle"]
     assert trust["answer"] == "no" and "an authority that has expired" in trust["why"]
     found = served(papers, tmp_path, papers.leaf(), [late, papers.middle])
     assert found["trust"]["ca-bundle"]["answer"] == "yes"

@@ -37,6 +37,7 @@ from tlscheck.scan.world import Check, Limits, Resolved, World
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
 INTERRUPTED = "interrupted"
+EXPIRED = "certificate has expired"
 STARTS = 32  # targets that may have just begun: more would wait for this machine, not for servers
 START = 0.35  # seconds for which a target counts as one that has just begun
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
@@ -171,7 +172,11 @@ def _doubted(
     facts: Sequence[VersionFacts],
     certificates: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What HTTPS answered, unknown where it was refused for what we may not have."""
+    """What HTTPS answered, unknown where it was refused for what we may not have; and whose time
+    is over, for OpenSSL tells that of any certificate in the same words."""
+    left = [c.get("days_left") for c in certificates if c.get("position") == 0]
+    if answered.get("why") == EXPIRED and left and all(isinstance(d, int) and d >= 0 for d in left):
+        return {**answered, "why": "a certificate above its own has expired"}
     lack = reach.lack(answered, facts, certificates)
     if lack is None:
         return answered
