@@ -52,6 +52,20 @@ def test_forward_secrecy_and_aead_are_marked() -> None:
     assert marks == ["FS AEAD", "FS ----", "-- AEAD", "-- ----", ""]
 
 
+def test_who_was_right_is_told() -> None:
+    compared = {"TLSv1.2": {"answer": "disagree", "why": None, "confirmed": {"TLS_X": "theirs"}}}
+    target = replace(ONE.targets[0], deep={"outcome": "yes", "compared": compared})
+    text = page.render(REPORT, replace(ONE, targets=(target,)))
+    assert "compared TLSv1.2           disagree\n      TLS_X: sslyze is right" in text
+
+
+def test_what_has_not_begun_has_no_days_left() -> None:
+    leaf = {**ONE.targets[0].certificates[0], "days_left": 93, "lifetime_days": 90}
+    target = replace(ONE.targets[0], certificates=(leaf,))
+    text = " ".join(page.render(REPORT, replace(ONE, targets=(target,))).split())
+    assert "for 90 days, and not yet" in text and "days left" not in text
+
+
 def test_equal_addresses_stand_together() -> None:
     target = ONE.targets[0]
     late = {**target.https, "first_byte_ms": 99}

@@ -280,6 +280,9 @@ def _features(page: _Page, features: Mapping[str, Any]) -> None:
             page.field(name, said, indent=4, room=24)
 
 
+_RIGHT = {"ours": "we are right", "theirs": "sslyze is right"}
+
+
 def _deep(page: _Page, deep: Mapping[str, Any]) -> None:
     page.line("Second opinion, of sslyze", indent=2)
     for name, said in deep.items():
@@ -290,6 +293,8 @@ def _deep(page: _Page, deep: Mapping[str, Any]) -> None:
                 label = f"{name} {inner}".replace("_", " ")
                 page.field(label, _answered(each) if isinstance(each, dict) and "answer" in each
                            else each, indent=4, room=27)  # fmt: skip
+                for suite, right in _table(_table(each).get("confirmed")).items():
+                    page.line(f"{_text(suite)}: {_RIGHT.get(_text(right), 'open')}", indent=6)
         elif said not in (None, [], ""):
             page.field(name.replace("_", " "), _joined(said, "; "), indent=4, room=27)
 
