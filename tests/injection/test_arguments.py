@@ -142,6 +142,16 @@ def test_no_file_name_comes_back_raw(
             harmless(run(*arguments_, terminal=True, COLUMNS="100"), arguments_)
 
 
+@pytest.mark.parametrize("flag", ["--depth", "--as-of", "--policy", "--ca-bundle", "--endpoint"])
+def test_a_secret_in_the_wrong_place_is_not_repeated(flag: str) -> None:
+    key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # as AWS's documents have it
+    for value in ("https://me:hunter2@x", "me:hunter2@x", "AKIA" + "Z7" * 8, key, "1" * 12):
+        said = run("scan", "--endpoint", "a.example:1@127.0.0.1", flag, value, "--ip", "none")
+        assert said.status == 2 and said.err.count(b"\n") == 1
+        for secret in (b"hunter2", b"AKIA", b"wJalr", b"1" * 12):
+            assert secret not in said.err + said.out, said.err
+
+
 # --- the environment ---------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import click
 
 from tlscheck.io import store
 from tlscheck.io.disk import words
+from tlscheck.io.secret import masked
 from tlscheck.render.clean import clean, cut_middle
 
 FAILED, USAGE, INCONCLUSIVE, LOCKED, UNWRITABLE, BUG = 1, 2, 3, 4, 5, 70
@@ -65,8 +66,9 @@ def complain(fault: click.ClickException) -> NoReturn:
 
 
 def warn(message: str, *, level: str = "warning") -> None:
-    """One line on stderr, cleaned of whatever could play with the terminal; the command goes on."""
-    line = f"tlscheck: {cut_middle(clean(message), MOST_MESSAGE)}"
+    """One line on stderr, cleaned of whatever could play with the terminal, and of what may be a
+    secret that stands where none belongs; the command goes on."""
+    line = f"tlscheck: {cut_middle(clean(masked(message)), MOST_MESSAGE)}"
     if _logs == ["json"]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         said = {"time": now, "level": level, "message": line.removeprefix("tlscheck: ")}

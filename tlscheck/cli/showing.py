@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tlscheck.cli.output import fail, on_terminal
-from tlscheck.io.secret import secret_in
+from tlscheck.io.secret import masked, secret_in
 
 if TYPE_CHECKING:
     from tlscheck.core.model import EndpointReport, Report
@@ -24,7 +24,8 @@ def rendered(report: Report, form: str, colour: bool, path: str | None = None) -
     from tlscheck.render import table
 
     colour = colour and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    text = table.render(report, colour=colour, width=_width(), path=path)
+    named = None if path is None else masked(path)
+    text = table.render(report, colour=colour, width=_width(), path=named)
     return text if text.endswith("\n") else text + "\n"
 
 

@@ -20,14 +20,17 @@ _SECRETS = (
 )
 
 
-# The same in what a server says, and what no file of ours would hold: a whole secret access key.
+# The same in what a server says, or stands in an error; and what no file of ours would hold: a name
+# and its password without a scheme (a port is none), and a whole secret access key.
 _SAID = re.compile(
     "|".join(
         (
             r"(?<=//)[^\s/?#@]*(?=@)",
+            r"(?<![^\s'\"=/])[^\s/?#@:'\"=]+:(?![0-9]+@)[^\s/?#@]+(?=@)",
             _SECRETS[1][1].pattern,
             r"(?<!max-age=)(?<!max-age=\")" + _SECRETS[2][1].pattern,
-            r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+            r"(?<![A-Za-z0-9/+])(?=[A-Za-z/+]*[0-9])(?=[0-9a-z/+]*[A-Z])(?=[0-9A-Z/+]*[a-z])"
+            r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
         )
     )
 )
@@ -68,7 +71,7 @@ def secret_in(text: str) -> str | None:
 
 
 def masked(text: str) -> str:
-    """What a server said, with asterisks for what may be a secret."""
+    """A text of whose parts nobody knows, with asterisks for what may be a secret."""
     return _SAID.sub("***", text)
 
 
