@@ -334,7 +334,13 @@ def test_a_secret_is_named_by_kind(text: str, kind: str) -> None:
 def test_what_a_server_says_is_masked(text: str) -> None:
     said = masked(text)
     assert "***" in said and secret_in(said.replace("***@", "")) is None
-    for plain in ("max-age=315360000000; preload", "a.example:443@127.0.0.1", "/" + "work/x" * 8):
+    for plain in (
+        "max-age=315360000000; preload",
+        "a.example:443@127.0.0.1",
+        "give HOST[:PORT][@ADDRESS]",
+        "[::1]:443@10.0.0.1",
+        "/" + "work/x" * 8,
+    ):
         assert masked(plain) == plain
 
 

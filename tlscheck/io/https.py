@@ -31,6 +31,7 @@ T = TypeVar("T")
 ATTEMPTS = 3
 PAUSE = 0.2  # seconds before the first repetition; twice as long before the next
 MOST_HEADER = 200  # characters of a header that are kept
+MOST_LOOKED_AT = 8192  # characters of it that are searched for secrets
 
 # X509_V_ERR_* of OpenSSL, where its own words are not plain.
 _EXPIRED, _NOT_YET, _SELF_SIGNED = 10, 9, 18
@@ -397,7 +398,7 @@ def _words(error: BaseException) -> str:
 
 
 def shown(text: str) -> str:
-    return printable(secret.masked(text))
+    return printable(secret.masked(text[:MOST_LOOKED_AT]))
 
 
 def printable(text: str) -> str:
