@@ -60,6 +60,15 @@ def test_what_is_no_answer_is_not_compared(odd: Any) -> None:
     assert (compared["TLSv1.2"]["answer"], found) == ("not comparable", ())
 
 
+def test_a_server_of_ml_kem_alone_is_beyond_sslyze() -> None:
+    """Its OpenSSL offers no such group, and is refused for that."""
+    suites = ("TLS_AES_128_GCM_SHA256",)
+    theirs = {"TLSv1.3": {"answer": "no", "accepted": [], "refused": list(suites)}}
+    for groups, answer in ((("X25519MLKEM768",), "not comparable"), (("x25519",), "disagree")):
+        ours = {"TLSv1.3": Protocol("yes", None, suites, None, groups)}
+        assert compare(ours, theirs)[0]["TLSv1.3"]["answer"] == answer
+
+
 @pytest.mark.parametrize(
     ("label", "suite"),
     [("TLSv1.2", A), ("TLSv1.0", "TLS_RSA_WITH_AES_128_CBC_SHA"),

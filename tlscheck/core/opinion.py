@@ -19,6 +19,8 @@ from tlscheck.core.model import Protocol
 from tlscheck.core.registry import VERSION_BY_LABEL, Version
 from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
+# The groups of TLS 1.3 in the OpenSSL (1.1.1) that sslyze brings along.
+_THEIRS = frozenset({"x25519", "secp256r1", "x448", "secp521r1", "secp384r1"})
 MOST_CONFIRMED = 12  # disagreements that are asked once more, of one target
 
 
@@ -59,6 +61,8 @@ def _one(
         return _said("not comparable", f"sslyze: {theirs.get('why') or 'no answer'}"), []
     if ours.offered == "unknown":
         return _said("not comparable", f"unknown to us: {ours.why}"), []
+    if label == "TLSv1.3" and ours.groups and not accepted and not _THEIRS & set(ours.groups):
+        return _said("not comparable", "it has no group that sslyze's OpenSSL offers"), []
     mine = set(ours.suites)
     whole = ours.offered == "no" or ours.why is None
     only_theirs = sorted(accepted - mine) if whole else []
