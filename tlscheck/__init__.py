@@ -18,9 +18,9 @@ The map, from the ground up; each part imports only what stands above it here.
 - `io`: one edge each: data files (`catalog`, `policies`, `refresh`) and the configuration
   (`config`, `settings`), all on `datafile`, `places`, `formats` and `secret`; names (`dns`),
   sockets (`tcp`), HTTPS (`https`), port 80 (`http`), sslyze (`deep`, and its child `sslyzed`) and
-  words to the outside (`notify`); certificates (`chains`, on `certificates`, `der`, `ocsp`,
-  `signatures` and `trust`); reports on disk (`store`, `nights`, `prune`), what was told of them
-  (`state`), the run in progress (`journal`, `lock`), all on `disk`.
+  words to the outside (`notify`); certificates (`chains`, on `certificates` and its `fields` and
+  `extensions`, `der`, `ocsp`, `signatures` and `trust`); reports on disk (`store`, `nights`,
+  `prune`), what was told of them (`state`), the run in progress (`journal`, `lock`), all on `disk`.
 - `render`: a report as text, one endpoint of it in full (`endpoint`). `lab`: stand-ins for the
   endpoints on loopback.
 - `cli`: wires them together.

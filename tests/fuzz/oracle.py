@@ -8,7 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID as Access
 
-from tlscheck.io import certificates
+from tlscheck.io import fields
 
 from .samples import TIMESTAMPS
 
@@ -95,6 +95,6 @@ def _hex(number: int) -> str | None:
 
 
 def _short(text: str) -> str:
-    if len(text) > certificates.MOST_TEXT:
+    if len(text) > fields.MOST_TEXT:
         raise ValueError
     return text
