@@ -252,3 +252,43 @@ def test_what_was_hidden_makes_no_list_whole() -> None:
     assert isinstance(found, VersionFacts)
     assert found.protocol.suites == tuple(map(registry.suite_name, (part, whole)))
     assert found.protocol.why == known.why
+
+
+def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key() -> None:
+    own, curves = 23, (29, 23, 25, 24, 30)  # as JSSE: the key's own curve must be offered
+    signed, bare = (
+        registry.suite_by_name(f"TLS_{kind}_WITH_AES_128_CBC_SHA").code
+        for kind in ("ECDHE_ECDSA", "ECDH_anon")
+    )
+
+    def reply(hello: Hello) -> Answer:
+        group = choose(hello.groups, curves, False)
+        usable = (signed,) if own in hello.groups else ()
+        suite = choose(hello.suites, (*usable, bare), False)
+        if group is None or suite is None:
+            return Refused("alert handshake_failure")
+        return Picked(Version.TLSv1_2, suite, group)
+
+    fact, _ = run(explore_version(Version.TLSv1_2, None), reply)
+    assert isinstance(fact, VersionFacts)
+    assert set(fact.protocol.groups) == {registry.group_name(g) for g in curves}
+
+
+def test_a_client_that_leads_with_the_unknown_is_not_taken_to_lead_with_chacha20() -> None:
+    names = ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256", "TLS_AES_256_GCM_SHA384",
+             "TLS_AES_128_CCM_8_SHA256", "TLS_CHACHA20_POLY1305_SHA256")  # fmt: skip
+    mine = tuple(registry.suite_by_name(name).code for name in names)
+
+    def reply(hello: Hello) -> Answer:
+        known = [suite for suite in hello.suites if suite in mine]
+        # As OpenSSL told to prioritize ChaCha20, and HAProxy: only the suites that it knows count.
+        line = mine[-1:] + mine[:-1] if known[:1] == [mine[-1]] else mine
+        suite = choose(hello.suites, line, True)
+        group = choose(hello.groups, (29,), True)
+        if suite is None or group is None:
+            return Refused("alert handshake_failure")
+        return Picked(Version.TLSv1_3, suite, group, retry=True)
+
+    fact, _ = run(explore_version(Version.TLSv1_3, None), reply)
+    assert isinstance(fact, VersionFacts)
+    assert fact.protocol.suites == names and fact.protocol.order == "server"

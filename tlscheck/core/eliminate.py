@@ -104,6 +104,15 @@ LEADERS = tuple(
     in (("TLS13", "TLS13"), ("ECDHE", "RSA"), ("ECDHE", "ECDSA"))
 )
 _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in s.name)
+# Servers pass over what they do not know: what else may lead is what most of them do.
+_USUAL = frozenset(
+    suite.code
+    for suite in registry.suites().values()
+    if suite.cipher.startswith("AES_")
+    and "ASCON" not in suite.name
+    and suite.key_exchange in ("TLS13", "ECDHE", "DHE", "RSA")
+    and suite.authentication in ("TLS13", "RSA", "ECDSA")
+)
 
 
 @lru_cache(maxsize=2048)  # servers alike are asked the same: their lists are one
@@ -111,9 +120,8 @@ def _arranged(items: tuple[int, ...], backwards: bool) -> tuple[int, ...]:
     """`items` forwards or backwards, headed by one of `LEADERS` where there is one, else by no
     ChaCha20 where that can be helped: so the server's order stays the same throughout."""
     line = list(reversed(items)) if backwards else list(items)
-    head = next((i for i, item in enumerate(line) if item in LEADERS), None)
-    if head is None:
-        head = next((i for i, item in enumerate(line) if item not in _CHACHA), 0)
+    kinds = (LEADERS.__contains__, _USUAL.__contains__, lambda item: item not in _CHACHA)
+    head = next((i for kind in kinds for i, item in enumerate(line) if kind(item)), 0)
     return tuple(line[head : head + 1] + line[:head] + line[head + 1 :])
 
 

@@ -372,7 +372,8 @@ def _groups_of(
         # A DHE server that knows no RFC 7919 uses its own prime whatever is offered: no stray.
         return replace(found[0], strays=(), order=None) if found else Listing()
     own = found[0]
-    if {table[s].authentication for s in curves} == {"ECDSA"}:
+    signers = {table[s].authentication for s in curves}
+    if "ECDSA" in signers and "RSA" not in signers:
         own = yield from _past_own_curve(base, own)
     return Listing(
         tuple(g for part in (own, *found[1:]) for g in part.found),
