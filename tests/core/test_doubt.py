@@ -151,3 +151,23 @@ def test_a_version_taken_and_refused_for_the_same_hello_is_unsteady() -> None:
     assert doubt.unsteady(log) == (Version.TLSv1_0,)
     assert "TLSv1.0" in (doubt.contradiction(log) or "")
     assert doubt.unsteady(log[:1]) == ()
+
+
+LONG = server(ECDHE + RSA, (*OLD, Version.TLSv1_3))
+"""So much to ask that the bound on a neighbour leaves no room to ask anything again."""
+
+
+def test_of_a_neighbour_with_long_lists_each_end_is_asked_again_twice_in_a_row() -> None:
+    _, log = asked(lambda hello: answer(LONG, hello))
+    again = doubt.briefly(log)
+    assert len(log) >= doubt.FEW and again[::2] == again[1::2]
+    assert set(again) <= {hello for hello, reply in log if isinstance(reply, Refused)}
+    assert {hello.version for hello in again} == {Version.SSLv3, *OLD, Version.TLSv1_3}
+    most = len(registry.groups_of(Version.TLSv1_2))
+    assert any(h.version is Version.TLSv1_2 and len(h.groups) < most - 5 for h in again)
+
+
+def test_the_ends_of_lists_of_groups_are_asked_again_in_a_row_as_servers_may_take_turns() -> None:
+    _, log = asked(lambda hello: answer(server(ECDHE, NEW), hello))
+    one, other = (doubt.doubts(log)[n : n + 3] for n in (0, 3))
+    assert len(set(one)) == len(set(other)) == 1 and one != other

@@ -62,7 +62,7 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     main = max((version for version in picked if version < Version.TLSv1_3), default=None)
     agree = agreed(log)
     below = max((v for v in ended if v not in picked and v < (main or v)), default=None)
-    again = _group_ends(log) * (2 if agree else 3)
+    again = [hello for hello in _group_ends(log) for _ in range(2 if agree else 3)]
     for version, hello in ended.items():
         if version in picked:
             # Where versions agree the newest list stands for all, and `explore.hidden` asked it;
@@ -85,7 +85,8 @@ def doubts(log: Log) -> tuple[Hello, ...]:
 
 def briefly(log: Log) -> tuple[Hello, ...]:
     """The hellos to ask again of a server that answered all as its neighbours do: as many as are
-    left of `FEW`, of what ended the lists and the newest of the versions that are not spoken."""
+    left of `FEW`, of what ended the lists and the newest of the versions that are not spoken. With
+    lists so long that none is left, two of each, and of what ended the lists of groups."""
     picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
     ends: dict[Version, Hello] = {}
     for hello, answer in log:
@@ -97,6 +98,8 @@ def briefly(log: Log) -> tuple[Hello, ...]:
     older = sorted((v for v in ends if v < min(picked, default=v)), reverse=True)
     asked = [ends[v] for v in sorted(ends, reverse=True) if v not in older[1:]]
     left = FEW - len(log)
+    if left <= 0:
+        return tuple(hello for hello in (*asked, *_group_ends(log)) for _ in range(2))
     return tuple(asked[n % len(asked)] for n in range(left)) if asked else ()
 
 
