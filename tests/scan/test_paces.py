@@ -170,6 +170,21 @@ def test_a_neighbour_costs_30_connections_in_4_round_trips(profile: Profile, pac
         assert clocked.rounds <= 4.01
 
 
+@pytest.mark.parametrize(("pace", "most"), [("normal", 32), ("fast", 46)])
+def test_one_of_a_kind_pays_for_all_of_it_wherever_they_stand(pace: str, most: int) -> None:
+    """`most`: at fast all of a trail that leads nowhere is asked at once."""
+    less = replace(MODERN, suites={v: mine[:-1] for v, mine in MODERN.suites.items()})
+    bare = replace(MODERN, curves={v: mine[:1] for v, mine in MODERN.curves.items()})
+    kinds = [MODERN, TWELVE, *(MODERN, less, TWELVE, bare) * 4]
+    servers = [Server(profile) for profile in kinds]
+    reports, _ = scanned_together(list(servers), Limits.of(pace, 60))
+    for report, profile in zip(reports, kinds, strict=True):
+        found_exactly(report, profile)
+    for kind in (MODERN, TWELVE, less, bare):
+        *others, _ = sorted(s.connections for s in servers if s.profile is kind)
+        assert max(others) <= most
+
+
 def test_each_pace_keeps_to_its_connections_at_once() -> None:
     for pace, most in (("gentle", 2), ("normal", 12), ("fast", 32)):
         servers = [Clocked(TWELVE) for _ in range(12)]

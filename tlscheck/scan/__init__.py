@@ -208,11 +208,16 @@ async def _explore(
     )
     facts = tuple(sorted(found, key=lambda fact: fact.version))
     asked = tuple(prober.log)
-    if taught and foresight.same(asked, taught.trail) and await lesson.proven(taught):
-        await prober.answers(doubt.briefly(asked))
+    followed = taught is not None and foresight.same(asked, taught.trail)
+    twin = taught if followed else lesson.twin(asked)
+    if twin and await lesson.proven(twin):
+        again = doubt.briefly(asked)
+        if not followed:  # it has been asked in vain, too
+            again = again[: max(0, doubt.FEW - prober.connections)]
+        await prober.answers(again)
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
-        alike = foresight.within(prober.log, taught.trail)
+        alike = foresight.within(prober.log, twin.trail)
         mixed = None if alike else doubt.contradiction(prober.log)
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:

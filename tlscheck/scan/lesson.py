@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from tlscheck.core.foresight import Trail, fits_all
+from tlscheck.core.eliminate import Answer
+from tlscheck.core.foresight import Trail, fits_all, same
+from tlscheck.core.reply import Hello
 from tlscheck.core.suppose import Said
 
 FEW = 8  # servers of a kind that all start at once
@@ -67,6 +69,11 @@ class Lesson:
     def like(self, said: Said) -> Taught | None:
         """The first that was taught on which all that was `said` is."""
         return next((each for each in self.taught if fits_all(each.trail, said)), None)
+
+    def twin(self, log: Sequence[tuple[Hello, Answer]]) -> Taught | None:
+        """What another server taught that was asked and answered just this. Of a few servers, each
+        is looked at closely."""
+        return next((t for t in self.taught if self._many and same(log, t.trail)), None)
 
     @contextmanager
     def learn(self, trail: Trail | None) -> Iterator[Taught | None]:
