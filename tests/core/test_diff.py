@@ -91,13 +91,11 @@ def reports(draw: st.DrawFn) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@settings(deadline=None)
 @given(reports())
 def test_nothing_differs_from_itself(report: dict[str, Any]) -> None:
     assert diff(view(report), view(copy.deepcopy(report))) == ()
 
 
-@settings(deadline=None)
 @given(reports(), reports())
 def test_a_diff_leads_from_one_to_the_other_and_back(a: dict[str, Any], b: dict[str, Any]) -> None:
     old, new = view(a), view(b)
@@ -107,7 +105,6 @@ def test_a_diff_leads_from_one_to_the_other_and_back(a: dict[str, Any], b: dict[
     assert (there == ()) == (old == new)
 
 
-@settings(deadline=None)
 @given(reports(), st.randoms(use_true_random=False))
 def test_the_order_of_lists_does_not_matter(report: dict[str, Any], chance: random.Random) -> None:
     other = copy.deepcopy(report)
@@ -162,7 +159,6 @@ def asked_less(report: dict[str, Any], depth: Depth, chance: random.Random) -> d
     return less
 
 
-@settings(deadline=None)
 @given(reports(), st.sampled_from(DEPTHS), st.sampled_from(DEPTHS),
        st.randoms(use_true_random=False))  # fmt: skip
 def test_how_much_is_asked_is_no_change_and_no_loss_of_sight(
@@ -177,7 +173,7 @@ def test_how_much_is_asked_is_no_change_and_no_loss_of_sight(
     assert any("another depth" in said for said in document.circumstances) == (one != other)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(reports(), st.randoms(use_true_random=False), st.floats(0, 1), st.floats(0, 1))
 def test_what_is_not_seen_never_makes_a_change(
     report: dict[str, Any], chance: random.Random, one: float, other: float

@@ -55,14 +55,14 @@ def scanned(reply: Reply) -> list[tuple[Hello, Answer]]:
     return log + [(hello, reply(hello)) for hello in doubt.doubts(log)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(profiles())
 def test_one_server_never_contradicts_itself(profile: Profile) -> None:
     log = scanned(lambda hello: answer(profile, hello))
     assert doubt.contradiction(log) is None and doubt.unsteady(log) == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(profiles(), st.sampled_from([60, 90, 130]), st.integers(0, 1000), st.integers(1, 9))
 def test_nor_does_one_that_stumbles_or_falls_silent(
     profile: Profile, most: int, seed: int, share: int

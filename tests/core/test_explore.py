@@ -154,7 +154,7 @@ def expect(profile: Profile, fact: VersionFacts, hellos: list[Hello]) -> None:
 CONSTANT = 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(profiles())
 def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
     for version in MODERN:
@@ -171,7 +171,7 @@ def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
             assert len(asked) <= (suites + 1 + CONSTANT) + (groups + 2 * (1 + CONSTANT) + 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(profiles())
 def test_all_versions_side_by_side_give_the_same(profile: Profile) -> None:
     facts, asked = run(explore("a.example"), lambda h: answer(profile, h))
@@ -181,7 +181,7 @@ def test_all_versions_side_by_side_give_the_same(profile: Profile) -> None:
         expect(profile, fact, asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(profiles(small=True), st.sampled_from([90, 120, 128]))
 def test_a_server_that_refuses_long_lists_is_not_said_to_refuse_all(
     profile: Profile, most: int
@@ -195,7 +195,7 @@ def test_a_server_that_refuses_long_lists_is_not_said_to_refuse_all(
             assert fact.protocol.offered == "yes" and set(fact.protocol.suites) == names
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(profiles(), st.integers(0, 60))
 def test_going_blind_midway_never_makes_a_no(profile: Profile, sight: int) -> None:
     asked = 0

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.test_diff import DEPTHS, ONE, asked_less, blinded, report, reports
@@ -41,7 +41,6 @@ def real(changes: Iterable[Change]) -> list[Change]:
     return [change for change in changes if change.weight != "sight"]
 
 
-@settings(deadline=None)
 @given(reports(), reports())
 def test_after_one_night_it_tells_what_two_reports_tell(
     a: dict[str, Any], b: dict[str, Any]
@@ -49,7 +48,6 @@ def test_after_one_night_it_tells_what_two_reports_tell(
     assert nights(a, b) == [list(compare(dated(a), dated(b)).changes)]
 
 
-@settings(deadline=None)
 @given(reports(), reports(), CHANCE, st.floats(0, 1), st.integers(1, 3))
 def test_nights_without_sight_neither_lose_nor_repeat_a_change(
     a: dict[str, Any], b: dict[str, Any], chance: random.Random, share: float, count: int
@@ -60,7 +58,6 @@ def test_nights_without_sight_neither_lose_nor_repeat_a_change(
     assert real(last) == real(compare(dated(a), dated(b)).changes)
 
 
-@settings(deadline=None)
 @given(reports(), reports(), CHANCE, st.floats(0, 1))
 def test_a_change_that_is_half_seen_is_told_once(
     a: dict[str, Any], b: dict[str, Any], chance: random.Random, share: float
@@ -73,7 +70,6 @@ def test_a_change_that_is_half_seen_is_told_once(
     }
 
 
-@settings(deadline=None)
 @given(reports(), reports(), CHANCE, st.lists(st.sampled_from(DEPTHS), min_size=1, max_size=3))
 def test_nights_that_ask_less_neither_lose_nor_repeat_nor_make_a_change(
     a: dict[str, Any], b: dict[str, Any], chance: random.Random, depths: list[Depth]

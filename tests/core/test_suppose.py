@@ -69,7 +69,7 @@ def test_the_most_likely_server_is_known_from_its_openings() -> None:
     assert learned(of(likely_suites()[0].taste, likely_groups()[0].taste), 1) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_suite_less_than_is_likely_costs_a_few_guesses(data: st.DataObject) -> None:
     whole = data.draw(st.sampled_from(likely_suites()[::29])).taste
@@ -79,7 +79,7 @@ def test_a_suite_less_than_is_likely_costs_a_few_guesses(data: st.DataObject) ->
     assert learned(of(less, likely_groups()[0].taste), 9) <= 9
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(profiles(), st.integers(0, 40))
 def test_nothing_is_supposed_against_what_was_replied(profile: Profile, many: int) -> None:
     """Whatever the server: what was picked is taken, what was offered in vain is not, and the

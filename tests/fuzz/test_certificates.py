@@ -86,14 +86,14 @@ def test_subject_validity_and_key_outlive_most_mutations_elsewhere() -> None:
     assert right > 0.9 * every, right / every
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read(data: bytes) -> None:
     hold.certificate(data)
     hold.certificate(b"\x30\x82\x02\x00\x30\x82\x01\x00" + data)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32), st.integers(1, 6))
 def test_any_chain_is_read(seed: int, size: int) -> None:
     chance = Random(seed)

@@ -51,7 +51,7 @@ def test_a_thousand_mutated_flows_hold(seed: int) -> None:
             raise
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=300), st.sampled_from(list(Version)), st.integers(0, 2**32))
 def test_any_bytes_give_a_reply_and_the_same_one_in_pieces(
     data: bytes, version: Version, seed: int

@@ -79,7 +79,7 @@ def at_home(reply: Reply, hello: Hello, there: bool) -> Reply:
     return Picked(int(hello.version), suite, group, retry=reply.retry, ended=reply.ended)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(replies, st.booleans()), min_size=1, max_size=20),
     st.booleans(),

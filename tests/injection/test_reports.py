@@ -115,7 +115,7 @@ NASTY = st.text(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(STRINGS), NASTY, max_size=12))
 def test_any_text_in_any_fields_is_harmless(texts: dict[tuple[Any, ...], str]) -> None:
     document = REPORT

@@ -128,7 +128,7 @@ def loaded(directory: Path, chosen: dict[str, dict[str, Any]], by_file: bool) ->
 
 
 @given(LAYERED, st.booleans())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_highest_layer_that_gives_a_value_holds(
     chosen: dict[str, dict[str, Any]], by_file: bool
 ) -> None:
@@ -403,7 +403,7 @@ def test_a_secret_shows_in_nothing_that_is_made_of_settings() -> None:
 
 
 @given(st.text(min_size=1), st.sampled_from(sorted(BY_NAME)), st.booleans())
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_no_fault_repeats_a_value(text: str, name: str, in_file: bool) -> None:
     setting = BY_NAME[name]
     token = f"hunter2{text}hunter2".replace("\0", "")
@@ -447,7 +447,7 @@ PIECES = st.sampled_from([*KEYS, "webhook_file", "ping_file", *MARKS, *BITS])
 
 
 @given(st.one_of(st.binary(), st.lists(PIECES).map("".join).map(str.encode)), st.booleans())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_bytes_are_settings_or_one_line(data: bytes, tight: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "x.toml")

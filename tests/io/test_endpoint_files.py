@@ -465,7 +465,7 @@ PIECES = st.sampled_from(
 @example(data=b'[{"host": "\\ud800"}]')
 @example(data=b'[[endpoint]]\nhost = "a"\nnote = """"a"""""\nport = 0')
 @example(data=b"\xef\xbb\xbf")
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_bytes_are_endpoints_or_a_bad_file(suffix: str, data: bytes) -> None:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "x" + suffix)

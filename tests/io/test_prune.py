@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tlscheck.io.prune import doomed, prune
@@ -54,7 +54,6 @@ def doomed_never(one: str) -> bool:
     return one in FOREIGN.elements  # type: ignore[attr-defined]
 
 
-@settings(deadline=None)
 @given(directories(), KEEP, KEEP)
 def test_the_newest_and_the_last_good_stay_and_what_is_not_ours(
     found: tuple[list[str], str | None], daily: int, weekly: int
@@ -68,7 +67,6 @@ def test_the_newest_and_the_last_good_stay_and_what_is_not_ours(
         assert len(own) - len(gone) <= daily + weekly + 2
 
 
-@settings(deadline=None)
 @given(directories(), KEEP, KEEP)
 def test_pruning_twice_changes_nothing(
     found: tuple[list[str], str | None], daily: int, weekly: int
@@ -79,7 +77,6 @@ def test_pruning_twice_changes_nothing(
     assert doomed(names[::-1], daily, weekly, {good}) == gone
 
 
-@settings(deadline=None)
 @given(directories(), KEEP, KEEP, KEEP, KEEP)
 def test_keeping_more_never_removes_more(
     found: tuple[list[str], str | None], daily: int, weekly: int, days: int, weeks: int
@@ -89,7 +86,6 @@ def test_keeping_more_never_removes_more(
     assert set(fewer) <= set(doomed(names, daily, weekly, {good}))
 
 
-@settings(deadline=None)
 @given(directories(), KEEP, KEEP)
 def test_the_last_of_each_newest_day_and_week_stays(
     found: tuple[list[str], str | None], daily: int, weekly: int

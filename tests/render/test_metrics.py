@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -151,7 +151,6 @@ FINDINGS = st.builds(Finding, NAMES, NAMES, NAMES, st.sampled_from(get_args(Verd
 ENDS = st.one_of(st.none(), NAMES, st.datetimes().map(lambda at: f"{at:%Y-%m-%dT%H:%M:%S}Z"))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(NAMES, ENDS), max_size=8),
     st.lists(FINDINGS, max_size=20),

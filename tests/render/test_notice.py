@@ -7,7 +7,7 @@ import unicodedata
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tlscheck.core.diff import Change, Document, Side, Weight
@@ -147,7 +147,6 @@ def test_nothing_a_server_says_mentions_or_links(says: str) -> None:
     assert len(text.splitlines()) == 6
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.dictionaries(st.sampled_from(VERDICTS), st.integers(0, 10**6)))
 def test_whatever_it_is_given_a_chat_stays_small_and_inert(
     said: Document, summary: dict[Verdict, int]
@@ -162,7 +161,6 @@ def test_whatever_it_is_given_a_chat_stays_small_and_inert(
     assert listed + left == sum(c.weight in TELLING for c in said.changes)
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.integers(0, 60))
 def test_whatever_it_is_given_a_notice_stays_small_and_counts_what_it_left_out(
     said: Document, most: int
@@ -178,7 +176,6 @@ def test_whatever_it_is_given_a_notice_stays_small_and_counts_what_it_left_out(
     json.dumps(told, ensure_ascii=False).encode()  # no half of a surrogate pair in it
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_what_is_worth_telling_is_told(said: Document) -> None:
     told = generic(said, {})

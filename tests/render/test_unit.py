@@ -82,7 +82,7 @@ WORDS = st.text(
 )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(WORDS, max_size=5))
 def test_whatever_the_words_sh_gets_them_back(words: list[str]) -> None:
     for cron_ in (vixie, isc):
@@ -181,7 +181,6 @@ ANY = st.text(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(ANY), ANY, st.lists(ANY, min_size=1))
 def test_whatever_the_words_a_unit_has_them(
     rest: list[str], program: str, below: list[str]

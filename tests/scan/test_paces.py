@@ -38,7 +38,7 @@ def found_exactly(report: EndpointReport, profile: Profile) -> None:
             expect(profile, VersionFacts(version, protocol), [])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(profiles())
 def test_every_pace_finds_the_same_in_any_server(profile: Profile) -> None:
     spent = {}
@@ -223,7 +223,7 @@ def changed(draw: st.DrawFn, profile: Profile) -> Profile:
     return replace(profile, suites=suites, curves=curves)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data(), st.sampled_from([TWELVE, MODERN]), st.sampled_from(PACES))
 def test_what_differs_from_its_neighbours_is_found_all_the_same(
     data: st.DataObject, common: Profile, pace: str
