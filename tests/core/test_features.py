@@ -137,6 +137,7 @@ def test_ml_kem_costs_no_connection_more_and_a_classical_group_is_preferred() ->
         known[0] = replace(known[0], protocol=replace(known[0].protocol, groups=groups))
         found, hellos = looked(known)
         assert found.chains and found.features["alpn"]["answer"] == "no"
+        assert found.features["public_value_reuse"]["DHE"] == "not_applicable"
         asked[groups] = [hello.groups for hello in hellos if hello.closely]
     both, alone, classical = asked.values()
     assert both == classical and set(both) == {(0x1D,)}

@@ -6,7 +6,7 @@ asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tlscheck.core import flight, registry
@@ -230,18 +230,31 @@ def _reuse(flights: Sequence[Flight], spoken: Mapping[Version, VersionFacts]) ->
             finite = suite.key_exchange == "DHE" or answer.group in registry.ffdhe_groups()
             kind = "DHE" if finite else "ECDHE"
             said.setdefault((kind, answer.group), []).append(answer.public)
-    found = {}
+    offered = {kind for fact in spoken.values() for kind in _ephemeral(fact)}
+    found = dict[str, str]()
     for kind in ("ECDHE", "DHE"):
         lists = [values for (k, _), values in said.items() if k == kind and len(values) > 1]
         twice = any(len(set(values)) < len(values) for values in lists)
-        found[kind] = "unknown" if not lists else "yes" if twice else "no"
-    answers = set(found.values())
-    whole = next((word for word in ("yes", "no") if word in answers), "unknown")
-    why = "fewer than two values to compare" if whole == "unknown" else None
-    suites = [suite for fact in spoken.values() for suite in _suites(fact)]
-    if whole == "unknown" and not any(suite.forward_secrecy for suite in suites):
-        whole, why = "not_applicable", "no suite with forward secrecy is offered"
-    return _is(whole, why, **found)
+        none = "unknown" if kind in offered else "not_applicable"
+        found[kind] = none if not lists else "yes" if twice else "no"
+    words = ("yes", "no", "unknown", "not_applicable")
+    whole = next(word for word in words if word in found.values())
+    reasons = {
+        "unknown": "fewer than two values to compare",
+        "not_applicable": "no suite with forward secrecy is offered",
+    }
+    return _is(whole, reasons.get(whole), **found)
+
+
+def _ephemeral(fact: VersionFacts) -> Iterator[str]:
+    """The kinds of key exchange with values made for it that a version has; in TLS 1.3 the groups
+    tell."""
+    for suite in _suites(fact):
+        if suite.key_exchange in ("ECDHE", "DHE"):
+            yield suite.key_exchange
+    if fact.version is Version.TLSv1_3:
+        for name in fact.protocol.groups:
+            yield "DHE" if name.startswith("ffdhe") else "ECDHE"
 
 
 def _hybrid(asked: Asked, spoken: Mapping[Version, VersionFacts]) -> dict[str, Any]:
