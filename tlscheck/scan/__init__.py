@@ -189,15 +189,16 @@ async def _explore(
 ) -> tuple[tuple[VersionFacts, ...], str | None]:
     """What was found of each version, by age; and how the answers contradict each other. `roomy`:
     there is room for more connections to a server that has said nothing yet."""
+    again = foresight.again if prober.limits.again else lambda trail: trail
     openings = [opening(version, name) for version in VERSIONS[: None if roomy else FIRST]]
     taught = lesson.only() if roomy else None
     if taught:
-        prober.ahead.follow(foresight.again(taught.trail), name)
+        prober.ahead.follow(again(taught.trail), name)
     replies = await prober.open(openings, knocks(name))
     if not taught:
         first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
         if taught := lesson.like(first):
-            prober.ahead.follow(foresight.again(taught.trail), name, first)
+            prober.ahead.follow(again(taught.trail), name, first)
         else:
             prober.ahead.suppose(name, first)
     found = await asyncio.gather(
@@ -211,10 +212,10 @@ async def _explore(
     followed = taught is not None and foresight.same(asked, taught.trail)
     twin = taught if followed else lesson.twin(asked)
     if twin and await lesson.proven(twin):
-        again = doubt.briefly(asked)
-        if not followed:  # it has been asked in vain, too
-            again = again[: max(0, doubt.FEW - prober.connections)]
-        await prober.answers(again)
+        brief = doubt.briefly(asked)
+        if not followed or not prober.limits.again:  # it may have been asked in vain, too
+            brief = brief[: max(0, doubt.FEW - prober.connections)]
+        await prober.answers(brief)
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
         alike = foresight.within(prober.log, twin.trail)
