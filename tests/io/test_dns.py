@@ -106,12 +106,25 @@ NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
         ([], None, ((), "DNS: time-out", None)),
         (["192.0.2.7"], None, (("192.0.2.7",), None, "AAAA: DNS: time-out")),
         (SERVFAIL, ["2001:db8::7"], (("2001:db8::7",), None, "A: DNS: server failure")),
+        # RFC 4074, section 4.2: some say so of a type, and its absence is told all the same.
+        (["192.0.2.7"], NXDOMAIN, (("192.0.2.7",), None, None)),
         (None, None, ((), "DNS: time-out", None)),
     ],
 )
 def test_answers_are_told_for_what_they_are(a: object, aaaa: object, found: object) -> None:
     said = {"A": a, "AAAA": aaaa}
     assert looked_up(lambda name, kind: said[kind], timeout=0.4) == found  # type: ignore[arg-type,return-value]
+
+
+def test_a_failure_of_the_moment_is_asked_again() -> None:
+    asked: list[str] = []
+
+    def zone(name: str, kind: str) -> list[str] | int:
+        asked.append(kind)
+        return BOTH[kind] if asked.count(kind) > 1 else SERVFAIL
+
+    assert looked_up(zone, timeout=5.0) == (("192.0.2.7", "192.0.2.9", "2001:db8::7"), None, None)
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("raw", [b"", b"x", bytes(12), b"\xff" * 600])

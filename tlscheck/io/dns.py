@@ -98,7 +98,7 @@ def resolver(nameserver: str) -> Resolver:
     made = asyncresolver.Resolver(configure=False)
     made.nameservers = [servers.Do53Nameserver(*server(nameserver))]
     made.search = []
-    made.timeout = 2.0
+    made.timeout = 5.0  # of one try; some look afar first
     return made
 
 
@@ -110,7 +110,7 @@ async def look_up_at(
     both = await asyncio.gather(*(_records(resolver, endpoint.host, t, timeout) for t in _TYPES))
     addresses = sorted({a for found, _ in both for a in found}, key=lambda a: (":" in a, a))
     open_ = [f"{kind}: {why}" for kind, (_, why) in zip(_TYPES, both, strict=True)
-             if why not in (None, _NO_ADDRESS)]  # fmt: skip
+             if why not in (None, _NO_ADDRESS, _NO_NAME)]  # fmt: skip
     if addresses:
         return tuple(addresses), None, "; ".join(open_) or None
     reasons = [why for _, why in both if why]
@@ -120,9 +120,24 @@ async def look_up_at(
 
 
 _NO_NAME, _NO_ADDRESS = "DNS: name does not exist", "DNS: no address"
+_FAILURE = "DNS: server failure"
 
 
 async def _records(
+    resolver: Resolver, host: str, kind: str, timeout: float
+) -> tuple[list[str], str | None]:
+    """What `_ask_at` gives; a failure of the server may be one of the moment."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + timeout
+    for pause in PAUSES:
+        found, why = await _ask_at(resolver, host, kind, deadline - clock())
+        if why != _FAILURE or clock() + pause >= deadline:
+            return found, why
+        await asyncio.sleep(pause)
+    return await _ask_at(resolver, host, kind, deadline - clock())
+
+
+async def _ask_at(
     resolver: Resolver, host: str, kind: str, timeout: float
 ) -> tuple[list[str], str | None]:
     from dns import exception
@@ -137,7 +152,7 @@ async def _records(
     except exception.Timeout:
         return [], _UNSEEN
     except said.NoNameservers:  # SERVFAIL, REFUSED, or what is no DNS at all
-        return [], "DNS: server failure"
+        return [], _FAILURE
     except (exception.DNSException, OSError, UnicodeError):
         return [], "DNS: look-up failed"
     return [str(record.address) for record in answer], None
