@@ -47,6 +47,14 @@ def test_a_redirect_says_where_to_and_is_not_followed(location: str, secure: boo
     assert request.startswith(b"GET / HTTP/1.1\r\n")
 
 
+@pytest.mark.parametrize("goals", [("https://x/", "http://x/"), ("http://x/", "https://x/")])
+def test_a_redirect_to_two_places_is_as_secure_as_the_worse(goals: tuple[str, str]) -> None:
+    """Which one is followed is the client's choice."""
+    fields = "".join(f"Location: {goal}\r\n" for goal in goals)
+    found = asked(saying(f"HTTP/1.1 301 Moved\r\n{fields}\r\n".encode()))
+    assert (found["outcome"], found["secure"]) == ("redirect", False)
+
+
 def test_what_a_redirect_tells_the_one_who_asked_is_left_out() -> None:
     answer = b"HTTP/1.1 302 x\r\nLocation: https://me:hunter2@x/y?X-Amz-Signature=1f#z\r\n\r\n"
     found = asked(saying(answer))

@@ -38,6 +38,7 @@ async def _asked(target: Target, port: int) -> tuple[dict[str, Any], bool]:
                 "redirect" if redirects else "answer",
                 status=response.status_code,
                 location=location,
+                secure=all(map(_is_secure, response.headers.get_list("location"))),
                 server=https.header(response, "server"),
             ), False
     except Exception as error:  # a bug or an unheard-of fault must not spoil the run
@@ -53,19 +54,21 @@ def answer(
     *,
     status: int | None = None,
     location: str | None = None,
+    secure: bool = False,
     server: str | None = None,
 ) -> dict[str, Any]:
     """The report's `http` of a target: all its keys, `None` where nothing was learned.
 
     `closed`: the connection was refused. `redirect`: `location` says where to (its query is left
-    out), and `secure` whether that is https. `answer`: anything else that is HTTP, so in clear.
+    out), and `secure` whether that is https; all of it, where there is more than one. `answer`:
+    anything else that is HTTP, so in clear.
     """
     return {
         "outcome": outcome,
         "why": why,
         "status": status,
         "location": location,
-        "secure": _is_secure(location) if outcome == "redirect" and location else None,
+        "secure": secure if outcome == "redirect" else None,
         "server": server,
     }
 
