@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -125,6 +126,63 @@ def test_a_refusal_before_the_question_is_no_answer_to_it(tmp_path: Path) -> Non
     for name in HOLES:
         assert found[name]["answer"] == "unknown"
         assert "ended before the ServerHelloDone" in found[name]["why"]
+
+
+def test_a_server_that_wants_a_certificate_is_told_about_all_the_same(tmp_path: Path) -> None:
+    """It has one client at a time: a connection that is left open would be its last."""
+    with s_server(tmp_path, "-Verify", "1", "-verify_return_error") as server:
+        found = asked(server.address, server.port)
+    versions = {label: said["answer"] for label, said in found["versions"].items()}
+    assert {v for v, answer in versions.items() if answer == "yes"} == {"TLSv1.2", "TLSv1.3"}
+    assert "unknown" not in versions.values()
+    for name in (*HOLES, "compression"):
+        assert found[name] == {"answer": "no", "why": None}
+    assert "certificate needed" in found["robot"]["why"]
+
+
+def resets(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def closes(client: socket.socket) -> None:
+    client.recv(1 << 16)
+
+
+def keeps_silent(client: socket.socket) -> None:
+    while client.recv(1 << 16):
+        pass
+
+
+@pytest.mark.parametrize("further", [closes, resets])
+def test_one_who_has_had_enough_has_refused_nothing(further: Any, tmp_path: Path) -> None:
+    with (
+        nginx.modern(tmp_path) as server,
+        fronts.limited(server, 8, further) as front,
+    ):
+        found = asked(front.address, front.port)
+    assert found["outcome"] == "yes"
+    for label in ("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"):
+        assert found["versions"][label]["answer"] == "unknown", label
+        assert not found["versions"][label].get("refused")
+    for name in ("curves", "ticket_resumption"):
+        assert found[name]["answer"] == "unknown", (name, found[name])
+    assert found["early_data"]["answer"] != "not_applicable"
+
+
+def test_what_is_known_when_time_is_up_is_told(
+    tmp_path: Path, children: list[asyncio.subprocess.Process]
+) -> None:
+    with (
+        nginx.modern(tmp_path) as server,
+        fronts.limited(server, 60, keeps_silent) as front,
+    ):
+        found = asked(front.address, front.port, seconds=6.0)
+    assert found["outcome"] == "yes" and found["heartbleed"] == {"answer": "no", "why": None}
+    assert found["curves"] == {
+        "answer": "unknown", "why": "not asked to the end, time was up"
+    }  # fmt: skip
+    (child,) = children
+    assert gone(child)
 
 
 def test_a_weak_dh_group_is_found(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ hello without TLS 1.3 alone: whoever asks for the newest version sees nothing of
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import socketserver
 import threading
@@ -90,6 +91,22 @@ def divided(modern: Server, old: Server) -> AbstractContextManager[Server]:
 
     both = Profile({**old.profile.protocols, "TLSv1.3": modern.profile.protocols["TLSv1.3"]})
     return _listening(Server(f"{modern.name}-{old.name}", ADDRESS, 0, both), handle)
+
+
+def limited(
+    server: Server, most: int, further: Callable[[socket.socket], object]
+) -> AbstractContextManager[Server]:
+    """A front that hands on so many connections, and does to the others what `further` does."""
+    taken = itertools.count()
+
+    def handle(client: socket.socket) -> None:
+        if next(taken) >= most:
+            further(client)
+            return
+        with _behind(server) as behind:
+            _both_ways(client, behind)
+
+    return _listening(server, handle)
 
 
 @contextmanager

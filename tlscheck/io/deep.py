@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from tlscheck.core.hello import sendable_name
@@ -22,6 +23,7 @@ COMMAND = ("-P", "-m", "tlscheck.io.sslyzed")
 MOST_BYTES = 1 << 20  # of an answer
 MOST_MEMORY = 3 << 30  # bytes of address space; threads and arenas take most of it unused
 READ = 5  # seconds of one read
+EARLIER = 2.0  # seconds before its end at which it is to tell what it knows
 LAST = 5.0  # seconds to wait for a child that was killed
 # What is not handed on: sslyze needs none of these, and could be led elsewhere by them.
 _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -30,6 +32,7 @@ _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", 
 async def ask(target: Target, seconds: float) -> dict[str, Any]:
     """What sslyze says of a target, within `seconds`: the keys of `sslyzed`, or `outcome` (unknown)
     and `why` alone. Raises nothing but CancelledError; the child is gone when it returns."""
+    until = time.monotonic() + seconds - EARLIER
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -45,7 +48,7 @@ async def ask(target: Target, seconds: float) -> dict[str, Any]:
         return _unknown(f"cannot be started, on this side: {words(fault)}")
     try:
         async with asyncio.timeout(seconds):
-            said = await _told(child, target, seconds)
+            said = await _told(child, target, seconds, until)
             if len(said) > MOST_BYTES:
                 return _unknown(f"said more than {MOST_BYTES >> 20} MB")
             status = await child.wait()
@@ -65,7 +68,9 @@ def _environment() -> dict[str, str]:
     return {**kept, "MALLOC_ARENA_MAX": "2"}
 
 
-async def _told(child: asyncio.subprocess.Process, target: Target, seconds: float) -> bytes:
+async def _told(
+    child: asyncio.subprocess.Process, target: Target, seconds: float, until: float
+) -> bytes:
     """Asks, and reads what comes until there is no more, or too much."""
     assert child.stdin and child.stdout
     endpoint = target.endpoint
@@ -75,6 +80,7 @@ async def _told(child: asyncio.subprocess.Process, target: Target, seconds: floa
         "port": endpoint.port,
         "name": sendable_name(endpoint.sni) or endpoint.host,
         "seconds": round(seconds),
+        "until": until,
         "memory": MOST_MEMORY,
         "timeout": READ,
     }

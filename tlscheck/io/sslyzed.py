@@ -1,8 +1,9 @@
 """The child process of `deep`: sslyze asks one target, and its results come out in our words.
 
 `python -P -m tlscheck.io.sslyzed`, with a JSON object on stdin: `host`, `address`, `port`, `name`,
-`seconds`, `memory` (bytes), `timeout` (seconds, of one read). Stdin stays open: who closes it, or
-dies, ends this process. On stdout comes one JSON object; nothing is fetched, no redirect followed.
+`seconds`, `until` (of the system's monotonic clock), `memory` (bytes), `timeout` (seconds, of one
+read). Stdin stays open: who closes it, or dies, ends this process. On stdout comes one JSON object,
+at `until` with what is known by then; nothing is fetched, no redirect followed.
 
 What sslyze takes for an answer although it was a silence or a reset is made a fault here, so that
 it becomes unknown: where it says "no" after a time-out, it is given an exception that it does not
@@ -17,7 +18,9 @@ import os
 import resource
 import sys
 import threading
+import time
 import types
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -31,6 +34,15 @@ _VERSIONS = {
     "TLSv1.2": "tls_1_2_cipher_suites",
     "TLSv1.3": "tls_1_3_cipher_suites",
 }
+_LONG = (
+    "certificate_info",
+    "robot",
+    "session_resumption",
+    *reversed(_VERSIONS.values()),
+    "elliptic_curves",
+)
+# What sslyze says of a handshake that ended without an alert. An older server than TLS knows none.
+_CLOSED, _RESET = "Server interrupted the TLS handshake", "Server rejected the connection"
 _CURVES = {"X25519": "x25519", "X448": "x448", "prime256v1": "secp256r1", "prime192v1": "secp192r1"}
 _DECRYPTION_FAILED = 21
 
@@ -198,9 +210,78 @@ def _asking() -> None:
     _put(openssl_ccs_injection_plugin, "TlsApplicationDataRecord", Enough)
 
 
+def _telling() -> None:
+    """Tells a refusal of a curve, which is an alert, from a hang-up; and closes each connection
+    whose handshake comes to nothing. sslyze leaves that of its HTTP request open: a server that
+    asks for a certificate, and has one client at a time, waits on it."""
+    from sslyze.connection_helpers.tls_connection import SslConnection
+    from sslyze.errors import ServerRejectedTlsHandshake
+    from sslyze.plugins import elliptic_curves_plugin
+
+    heard = threading.local()
+    connect, test = SslConnection.connect, elliptic_curves_plugin._test_curve
+
+    def connected(self: Any, *words: Any, **more: Any) -> None:
+        try:
+            connect(self, *words, **more)
+        except BaseException as fault:
+            if isinstance(fault, ServerRejectedTlsHandshake):
+                heard.hung_up = fault.error_message in (_CLOSED, _RESET)
+            if opened := self.ssl_client.get_underlying_socket():
+                opened.close()
+            raise
+
+    def tested(*words: Any) -> Any:
+        heard.hung_up = False
+        found = test(*words)
+        if heard.hung_up:
+            raise ConnectionError("ended without an alert")
+        return found
+
+    _put(SslConnection, "connect", connected)
+    _put(elliptic_curves_plugin, "_test_curve", tested)
+
+
+def _until(moment: float) -> None:
+    """Lets sslyze be done at this moment: what it has not asked to the end is a fault then, for
+    some of its questions are no answer."""
+    from sslyze.scanner import _mass_scanner as scanner
+    from sslyze.scanner._jobs_worker_thread import CompletedScanJob
+
+    late = TimeoutError("not asked to the end, time was up")
+    prepare = scanner._generate_scan_jobs_for_server_scan
+    conclude = scanner._generate_result_for_completed_server_scan
+    wanted = Counter[Any]()
+
+    def prepared(**more: Any) -> Any:
+        jobs, faults = prepare(**more)
+        wanted.update({command: len(each) for command, each in jobs.items()})
+        return jobs, faults
+
+    def is_over(scan: Any) -> bool:
+        done = len(scan.completed_scan_jobs) == scan.queued_scan_jobs_count
+        return done or time.monotonic() >= moment
+
+    def concluded(scan: Any) -> Any:
+        done = Counter(job.for_scan_command for job in scan.completed_scan_jobs)
+        scan.completed_scan_jobs.extend(
+            CompletedScanJob(scan.server_scan_request.uuid, command, None, late)
+            for command in (wanted - done).elements()
+        )
+        return conclude(scan)
+
+    _put(scanner, "_generate_scan_jobs_for_server_scan", prepared)
+    _put(scanner, "_generate_result_for_completed_server_scan", concluded)
+    _put(scanner._OngoingServerScan, "is_completed", property(is_over))
+
+
+def _long(command: Any) -> int:
+    """How late a command is best asked: those of a few connections first, then newer versions."""
+    return _LONG.index(command.value) + 1 if command.value in _LONG else 0
+
+
 def _scanned(asked: dict[str, Any]) -> Any:
     import sslyze
-    from sslyze.plugins.scan_commands import ScanCommandsRepository
 
     scanner = sslyze.Scanner(per_server_concurrent_connections_limit=3)
     scanner.queue_scans(
@@ -212,12 +293,12 @@ def _scanned(asked: dict[str, Any]) -> Any:
                 sslyze.ServerNetworkConfiguration(
                     tls_server_name_indication=asked["name"], network_timeout=asked["timeout"]
                 ),
-                scan_commands=ScanCommandsRepository.get_all_scan_commands(),
+                # Any collection will do, and a set has no order.
+                scan_commands=sorted(sslyze.ScanCommand, key=_long),  # type: ignore[arg-type]
             )
         ]
     )
-    (result,) = scanner.get_results()
-    return result
+    return next(iter(scanner.get_results()))  # what comes after it waits for all threads
 
 
 def _report(result: Any) -> dict[str, Any]:
@@ -271,14 +352,15 @@ def _report(result: Any) -> dict[str, Any]:
 
     def curves() -> dict[str, Any]:
         said = told("elliptic_curves", _curves)
+        if said["answer"] != "no":
+            return said
+        # One who wants a client's certificate refuses each of them in the end, and a hang-up at the
+        # start is taken for a server without ECDHE.
         taken = (name for each in versions.values() for name in each.get("accepted", ()))
-        if said["answer"] == "no" and any("_ECDHE_" in name for name in taken):
-            # One who wants a client's certificate refuses each of them in the end.
-            return {
-                **said,
-                "answer": "unknown",
-                "why": "refused with each curve, and yet has ECDHE",
-            }
+        if modern or any("_ECDHE_" in name for name in taken):
+            return {**said, **_said("unknown", "refused with each curve, and yet has ECDHE")}
+        if any(each["answer"] == "unknown" or each.get("silent") for each in versions.values()):
+            return {**said, **_said("unknown", "not all of its suites are known")}
         return said
 
     def tickets() -> dict[str, Any]:
@@ -393,12 +475,15 @@ def _deployments(result: Any) -> dict[str, Any]:
 def _suites(result: Any) -> dict[str, Any]:
     accepted = [each.cipher_suite.name for each in result.accepted_cipher_suites]
     refused, silent = list[str](), list[str]()
+    # It calls a suite rejected where the server was silent or hung up, too. At SSL 2.0 that is how
+    # servers refuse.
+    unsaid = (_RESET,) if result.tls_version_used.name == "SSL_2_0" else (_CLOSED, _RESET)
     for each in result.rejected_cipher_suites:
-        # It calls a suite rejected where the server was silent, too.
-        where = silent if "timed out" in each.error_message.lower() else refused
+        said = each.error_message
+        where = silent if said in unsaid or "timed out" in said.lower() else refused
         where.append(each.cipher_suite.name)
     answer = "yes" if accepted else "unknown" if silent else "no"
-    why = f"{len(silent)} of its suites timed out" if silent else None
+    why = f"{len(silent)} of its suites met a time-out or a hang-up" if silent else None
     return _said(
         answer, why, accepted=sorted(accepted), refused=sorted(refused), silent=sorted(silent)
     )
@@ -428,6 +513,8 @@ def main() -> None:
     threading.Thread(target=watch, daemon=True).start()
     _strict()
     _asking()
+    _telling()
+    _until(asked["until"])
     json.dump(_report(_scanned(asked)), out)
     out.flush()
     os._exit(0)  # its threads may still wait for a server
