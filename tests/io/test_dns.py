@@ -116,6 +116,13 @@ def test_answers_are_told_for_what_they_are(a: object, aaaa: object, found: obje
     assert looked_up(lambda name, kind: said[kind], timeout=0.4) == found  # type: ignore[arg-type,return-value]
 
 
+def test_an_address_is_not_asked_for() -> None:
+    asked = edge.resolver("127.0.0.1:9")
+    for host in ("192.0.2.7", "2001:db8::7"):
+        endpoint = Endpoint("e", "sts", "aws", "r", "standard", host)
+        assert asyncio.run(edge.look_up_at(asked, endpoint, 1.0)) == ((host,), None, None)
+
+
 def test_a_failure_of_the_moment_is_asked_again() -> None:
     asked: list[str] = []
 

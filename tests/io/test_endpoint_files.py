@@ -77,7 +77,7 @@ host = "vpce-0123456789abcdef0-abcdefgh.sts.eu-west-1.vpce.amazonaws.com"
 tier = "custom"
 opt_in = "no"
 ip = "dualstack"
-addresses = ["192.0.2.7", "2001:DB8::1"]
+addresses = ["192.0.2.7", "2001:DB8::1", "2001:db8:0::1"]
 server_name = "sts.eu-west-1.amazonaws.com"
 deprecated = true
 documented_in = ["a", "b, c"]
@@ -93,7 +93,7 @@ note = "nachts\\nüber"
         "tier": "custom",
         "opt_in": "no",
         "ip": "dualstack",
-        "addresses": ["192.0.2.7", "2001:DB8::1"],
+        "addresses": ["192.0.2.7", "2001:DB8::1", "192.0.2.7"],
         "server_name": "sts.eu-west-1.amazonaws.com",
         "deprecated": True,
         "documented_in": ["a", "b, c"],

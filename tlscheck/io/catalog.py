@@ -328,7 +328,8 @@ def _value(name: str, value: Any, where: Where) -> Any:
         if not isinstance(value, list):
             raise Wrong(where, f'{name} must be a list of strings; write ["..."]')
         one = _address if name == "addresses" else _listed
-        return tuple(one(name, item, (*where, at)) for at, item in enumerate(value))
+        items = (one(name, item, (*where, at)) for at, item in enumerate(value))
+        return tuple(dict.fromkeys(items))
     text = _string(name, value, where)
     if name in _CHOICES and text not in _CHOICES[name]:
         raise Wrong(where, f'{name} must be {", ".join(_CHOICES[name])}, not "{cut(text)}"')

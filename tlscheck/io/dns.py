@@ -107,6 +107,8 @@ async def look_up_at(
 ) -> tuple[tuple[str, ...], str | None, str | None]:
     """All addresses of a host by `resolver`, sorted; why there are none; and, where there are
     some, why those of one family were not seen. `timeout` is in seconds."""
+    if _is_address(endpoint.host):  # which the system's resolver knows, too, and no name server
+        return (endpoint.host,), None, None
     both = await asyncio.gather(*(_records(resolver, endpoint.host, t, timeout) for t in _TYPES))
     addresses = sorted({a for found, _ in both for a in found}, key=lambda a: (":" in a, a))
     open_ = [f"{kind}: {why}" for kind, (_, why) in zip(_TYPES, both, strict=True)
@@ -117,6 +119,13 @@ async def look_up_at(
     # That there is no such name is said of all its records; a silence may hide an address.
     worst = next((why for why in reasons if why not in (_NO_ADDRESS, _NO_NAME)), None)
     return (), worst or (_NO_NAME if _NO_NAME in reasons else _NO_ADDRESS), None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 _NO_NAME, _NO_ADDRESS = "DNS: name does not exist", "DNS: no address"
