@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.scan.real import observed
 from tests.servers import gnutls, jsse, nginx, pyopenssl
-from tests.servers.papers import DAY, HOST, Papers, certificate
+from tests.servers.papers import DAY, HOST, Papers, certificate, name
 from tests.servers.process import ADDRESS, program, running
 from tests.servers.profile import Profile, Server
 from tlscheck.core.features import Chain
@@ -263,6 +263,33 @@ def test_a_path_that_the_web_would_not_take_is_unknown_and_no_no(
     found = served(papers, tmp_path, leaf, [false])
     trust = found["trust"]["ca-bundle"]
     assert trust["answer"] == "unknown" and "a path is there, but may not hold" in trust["why"]
+
+
+_OTHER_KEY = x509.AuthorityKeyIdentifier(bytes(20), None, None)
+_OTHER_SERIAL = x509.AuthorityKeyIdentifier(None, [x509.DirectoryName(name("Root"))], 7)
+
+
+@pytest.mark.parametrize(
+    ("more", "answer"),
+    [({}, "yes"), ({"bare": True}, "yes"), ({"issuer_key": _OTHER_KEY}, "unknown"),
+     ({"issuer_key": _OTHER_SERIAL}, "unknown")],
+)  # fmt: skip
+def test_who_says_nothing_of_its_issuer_s_key_is_trusted_and_who_is_wrong_may_not_be(
+    more: dict[str, Any], answer: str, tmp_path: Path
+) -> None:
+    """OpenSSL refuses the wrong ones; others do not look."""
+    root = certificate("Root", "Root", authority=True, bare=True)
+    leaf = certificate("leaf", "Root", **more)
+    pem, der = serialization.Encoding.PEM, serialization.Encoding.DER
+    for file, each in (("root.pem", root), ("leaf.pem", leaf)):
+        (tmp_path / file).write_bytes(each.public_bytes(pem))
+    words = [program("openssl"), "verify", "-CAfile", tmp_path / "root.pem", tmp_path / "leaf.pem"]
+    theirs = subprocess.run(words, capture_output=True, check=False)
+    assert (theirs.returncode == 0) == (answer == "yes"), theirs.stderr
+    target = Target(Endpoint("e", "sts", "aws", "r", "standard", HOST), ADDRESS)
+    chain = Chain((leaf.public_bytes(der),), ("TLSv1.2",))
+    (found,) = chains.read(target, [chain], {}, ca_bundle=tmp_path / "root.pem", now=NOW)
+    assert found["trust"]["ca-bundle"]["answer"] == answer
 
 
 # --- staples -----------------------------------------------------------------------------------

@@ -50,8 +50,12 @@ def certificate(
     days: int = 90,
     names: tuple[str, ...] = (HOST,),
     more: tuple[x509.ExtensionType, ...] = (),
+    issuer_key: x509.AuthorityKeyIdentifier | None = None,
+    bare: bool = False,
 ) -> x509.Certificate:
-    """Signed by the EC key of `issuer`; keys go by the names of those who have them."""
+    """Signed by the EC key of `issuer`; keys go by the names of those who have them. `issuer_key`
+    is what it says of that key, if not what is right; one that is `bare` says nothing of it, nor
+    what it may be used for."""
     since = since or datetime.now(UTC) - DAY
     signer = key("ec", issuer)
     mine = key(kind, subject)
@@ -64,12 +68,12 @@ def certificate(
         .not_valid_before(since)
         .not_valid_after(since + days * DAY)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(_usage(authority), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(mine.public_key()), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False
-        )
     )
+    if not bare:
+        right = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        builder = builder.add_extension(_usage(authority), critical=True)
+        builder = builder.add_extension(issuer_key or right, critical=False)
     if not authority:
         alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
         builder = builder.add_extension(alternatives, critical=False)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlscheck.core.features import Chain
 from tlscheck.core.model import Answer, Target
@@ -23,6 +23,8 @@ from tlscheck.io.der import Unreadable, translated
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+Extension = TypeVar("Extension", bound="x509.ExtensionType")
 
 MOST_DEEP = 8  # certificates between a leaf and an authority
 MOST_TRIES = 200  # signatures that are tried for one chain and store
@@ -184,16 +186,43 @@ def _strictly(
     builder = builder.extension_policies(**_policies())
     try:
         # As of a client: of a server's verifier a name is the question, too.
-        builder.build_client_verifier().verify(leaf, list(others))
+        path = builder.build_client_verifier().verify(leaf, list(others)).chain
     except verification.VerificationError as fault:
         text = str(fault).partition("\n")[0][:160]
         return text.encode("ascii", "backslashreplace").decode() or "not said"
-    return None
+    if all(map(_is_meant, path, path[1:])):
+        return None
+    return "a certificate says that another key, or another certificate, is its issuer's"
+
+
+def _is_meant(at: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` is the one that `at` says (RFC 5280, section 4.2.1.1), if it says so: some
+    verifiers insist on that (OpenSSL), others do not look at it."""
+    from cryptography import x509
+
+    said = _extension(at, x509.AuthorityKeyIdentifier)
+    own = _extension(issuer, x509.SubjectKeyIdentifier)
+    if said is None:
+        return True
+    if said.key_identifier and own and said.key_identifier != own.digest:
+        return False
+    serial = said.authority_cert_serial_number
+    return serial is None or serial == issuer.serial_number
+
+
+def _extension(certificate: x509.Certificate, kind: type[Extension]) -> Extension | None:
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 @cache
 def _policies() -> Mapping[str, Any]:
-    """The Web's, of what must be for servers, and may have no alternative name."""
+    """The Web's, of what must be for servers, and may have no alternative name; nor do private
+    authorities always say whose key is which, or what they may do."""
     from cryptography import x509
     from cryptography.x509 import verification
     from cryptography.x509.oid import ExtendedKeyUsageOID as Purpose
@@ -204,9 +233,16 @@ def _policies() -> Mapping[str, Any]:
         if usage is not None and fit.isdisjoint(usage):
             raise ValueError("is not for servers")
 
+    def for_signing(_: Any, __: Any, usage: x509.KeyUsage | None) -> None:
+        if usage is not None and not usage.key_cert_sign:
+            raise ValueError("may not sign certificates")
+
     agnostic = verification.Criticality.AGNOSTIC
     ca = verification.ExtensionPolicy.webpki_defaults_ca()
     ee = verification.ExtensionPolicy.webpki_defaults_ee()
+    ca = ca.may_be_present(x509.AuthorityKeyIdentifier, agnostic, None)
+    ca = ca.may_be_present(x509.KeyUsage, agnostic, for_signing)
+    ee = ee.may_be_present(x509.AuthorityKeyIdentifier, agnostic, None)
     return {
         "ca_policy": ca.may_be_present(x509.ExtendedKeyUsage, agnostic, for_servers),
         "ee_policy": ee.may_be_present(x509.ExtendedKeyUsage, agnostic, for_servers).may_be_present(
