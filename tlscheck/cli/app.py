@@ -204,7 +204,7 @@ def check_bundle(found: Effective) -> None:
         # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        fail(f"{name}: holds no certificate in PEM form")
+        fail(f"{name}: holds no certificate in PEM form, or one that cannot be read")
     except OSError as fault:
         fail(f"{name}: {words(fault)}")
 

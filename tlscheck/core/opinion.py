@@ -72,7 +72,8 @@ def _one(
     disputed += [Disagreement(label, name, False) for name in only_theirs]
     compared = accepted | refused if whole else (accepted | refused) & mine
     answer = "disagree" if disputed else "agree" if compared else "not comparable"
-    why = f"{len(left_out)} suites are not comparable" if left_out else None
+    left = f"{len(left_out)} suites are" if len(left_out) > 1 else "1 suite is"
+    why = f"{left} not comparable" if left_out else None
     return _said(answer, why, only_ours, only_theirs, left_out), disputed
 
 

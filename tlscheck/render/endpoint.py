@@ -206,7 +206,8 @@ def _validity(leaf: Mapping[str, Any]) -> str:
 
 def _answered(said: Any) -> str:
     table = _table(said)
-    return f"{_text(table.get('answer'))}{_because(table.get('why'))}"
+    answer = _text(table.get("answer")).replace("_", " ")
+    return f"{answer}{_because(table.get('why'))}"
 
 
 def _trust(trust: Any) -> str:
