@@ -9,7 +9,7 @@ The map, from the ground up; each part imports only what stands above it here.
   all else and `habits` reads it off the answers, `doubt` tells what one server cannot have said,
   `suppose` which server its replies make likely, `foresight` what will probably be asked, `policy`
   judges, `conduct` finds what needs no policy, `opinion` compares with sslyze, `reach` tells
-  where the HTTPS check is refused for what it lacks itself, `diff` what changed between two reports
+  what a refusal of the HTTPS check is worth, `diff` what changed between two reports
   (`seen`: of certificates, features and what sslyze says), `memory` since the last night, `history`
   over many.
 - `scan`: drives explorations of many targets under limits (`prober`, `pace`), asks before it must
@@ -17,10 +17,11 @@ The map, from the ground up; each part imports only what stands above it here.
   second opinion (`second`).
 - `io`: one edge each: data files (`catalog`, `policies`, `refresh`) and the configuration
   (`config`, `settings`), all on `datafile`, `places`, `formats` and `secret`; names (`dns`),
-  sockets (`tcp`), HTTPS (`https`), port 80 (`http`), sslyze (`deep`, and its child `sslyzed`) and
-  words to the outside (`notify`); certificates (`chains`, on `certificates` and its `fields` and
-  `extensions`, `der`, `ocsp`, `signatures` and `trust`); reports on disk (`store`, `nights`,
-  `prune`), what was told of them (`state`), the run in progress (`journal`, `lock`), all on `disk`.
+  sockets (`tcp`), HTTPS (`https`), port 80 (`http`), sslyze (`deep`, and its child `sslyzed`, on
+  `sslyze_mended` and `sslyze_words`) and words to the outside (`notify`); certificates (`chains`,
+  on `certificates` and its `fields` and `extensions`, `der`, `ocsp`, `signatures` and `trust`);
+  reports on disk (`store`, `nights`, `prune`), what was told of them (`state`), the run in progress
+  (`journal`, `lock`), all on `disk`.
 - `render`: a report as text, one endpoint of it in full (`endpoint`). `lab`: stand-ins for the
   endpoints on loopback.
 - `cli`: wires them together.

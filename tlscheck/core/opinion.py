@@ -19,8 +19,6 @@ from tlscheck.core.model import Protocol
 from tlscheck.core.registry import VERSION_BY_LABEL, Version
 from tlscheck.core.reply import Hello, Picked, Ssl2Picked
 
-# The groups of TLS 1.3 in the OpenSSL (1.1.1) that sslyze brings along.
-_THEIRS = frozenset({"x25519", "secp256r1", "x448", "secp521r1", "secp384r1"})
 MOST_CONFIRMED = 12  # disagreements that are asked once more, of one target
 
 
@@ -61,7 +59,12 @@ def _one(
         return _said("not comparable", f"sslyze: {theirs.get('why') or 'no answer'}"), []
     if ours.offered == "unknown":
         return _said("not comparable", f"unknown to us: {ours.why}"), []
-    if label == "TLSv1.3" and ours.groups and not accepted and not _THEIRS & set(ours.groups):
+    if (
+        label == "TLSv1.3"
+        and ours.groups
+        and not accepted
+        and not registry.OPENSSL_CURVES & set(ours.groups)
+    ):
         return _said("not comparable", "it has no group that sslyze's OpenSSL offers"), []
     mine = set(ours.suites)
     whole = ours.offered == "no" or ours.why is None

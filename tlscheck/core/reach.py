@@ -1,4 +1,4 @@
-"""Whether a refusal of the HTTPS check tells of the server, or of what the check cannot do. Pure.
+"""What a refusal of the HTTPS check tells: of the server, or of what the check cannot do. Pure.
 
 The check speaks with this machine's OpenSSL, which has fewer groups than a probe can name. A server
 that does with none of them refuses it with the alert with which it refuses anybody.
@@ -13,10 +13,27 @@ from tlscheck.core import registry
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.registry import Version
 
-# What every OpenSSL since 1.1.1 offers. One that has more is not refused for the lack of it.
-_CURVES = frozenset({"x25519", "secp256r1", "x448", "secp521r1", "secp384r1"})
+EXPIRED = "certificate has expired"  # OpenSSL says so of any certificate of a chain
+_CURVES = registry.OPENSSL_CURVES
 _FIELDS = frozenset(map(registry.group_name, registry.ffdhe_groups()))
 _REFUSALS = ("alert handshake_failure", "alert insufficient_security", "alert illegal_parameter")
+
+
+def doubted(
+    https: dict[str, Any],
+    facts: Sequence[VersionFacts],
+    certificates: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What HTTPS answered, unknown where it was refused for what we may not have; and of an expired
+    certificate whose that is."""
+    left = [c.get("days_left") for c in certificates if c.get("position") == 0]
+    if https.get("why") == EXPIRED and left and all(isinstance(d, int) and d >= 0 for d in left):
+        return {**https, "why": "a certificate above its own has expired"}
+    lacked = lack(https, facts, certificates)
+    if lacked is None:
+        return https
+    why = f"{https['why']}: takes nothing but {lacked}, which this check may not have"
+    return {**https, "outcome": "unknown", "why": why}
 
 
 def lack(
@@ -25,7 +42,8 @@ def lack(
     certificates: Sequence[Mapping[str, Any]],
 ) -> str | None:
     """What the check may have lacked where `https` tells of a refusal: groups, one of which is
-    needed for each suite that authenticates the server. `None` where it had enough.
+    needed for each suite that authenticates the server. `None` where it had enough; a check that
+    has more than it must is not refused for the lack of it.
 
     The newest version counts: it is agreed on before the suite and the group.
     """

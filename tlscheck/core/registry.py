@@ -197,6 +197,8 @@ def suites_of(version: Version) -> tuple[int, ...]:
 
 
 _SSL2_NAMES = dict(iana.SSL2_SUITES)
+# What every OpenSSL since 1.1.1 offers, in TLS 1.3 too: ours and the one that sslyze brings along.
+OPENSSL_CURVES = frozenset({"x25519", "secp256r1", "x448", "secp521r1", "secp384r1"})
 GROUP_NAMES = dict(iana.GROUPS)
 _SCHEME_NAMES = dict(iana.SIGNATURE_SCHEMES)
 _ALERT_NAMES = dict(iana.ALERTS)

@@ -30,8 +30,9 @@ _WITHHELD = ("AWS_", "SSLKEYLOGFILE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", 
 
 
 async def ask(target: Target, seconds: float) -> dict[str, Any]:
-    """What sslyze says of a target, within `seconds`: the keys of `sslyzed`, or `outcome` (unknown)
-    and `why` alone. Raises nothing but CancelledError; the child is gone when it returns."""
+    """What sslyze says of a target, within `seconds`: the keys of `sslyze_words.report`, or
+    `outcome` (unknown) and `why` alone. Raises nothing but CancelledError; the child is gone when
+    it returns."""
     until = time.monotonic() + seconds - EARLIER
     try:
         child = await asyncio.create_subprocess_exec(

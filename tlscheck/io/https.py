@@ -21,6 +21,7 @@ from tlscheck.core import registry
 from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
+from tlscheck.core.reach import EXPIRED
 from tlscheck.io import secret, trust
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ def _distrust(error: ssl.SSLCertVerificationError, target: Target) -> str:
     if code in _UNTRUSTED:
         return "certificate's issuer is not trusted"
     plain = {
-        _EXPIRED: "certificate has expired",
+        _EXPIRED: EXPIRED,
         _NOT_YET: "certificate is not yet valid",
         _SELF_SIGNED: "certificate is self-signed",
     }

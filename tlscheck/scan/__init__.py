@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import zip_longest
 from typing import Any
@@ -37,7 +37,6 @@ from tlscheck.scan.world import Check, Limits, Resolved, World
 __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 
 INTERRUPTED = "interrupted"
-EXPIRED = "certificate has expired"
 STARTS = 32  # targets that may have just begun: more would wait for this machine, not for servers
 START = 0.35  # seconds for which a target counts as one that has just begun
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
@@ -135,7 +134,7 @@ class Run:
             connections=prober.connections,
             protocols={fact.version.label: fact.protocol for fact in facts},
             certificates=certificates,
-            https=_doubted(answered, facts, certificates),
+            https=reach.doubted(answered, facts, certificates),
             http=await http,
             features=features,
             deep=deep,
@@ -165,23 +164,6 @@ def _add_group(answered: dict[str, Any], facts: Sequence[VersionFacts]) -> None:
             suite = answered.get("suite")
             if fact.version is Version.TLSv1_3 or "_ECDHE_" in str(suite):
                 answered["group"] = groups[0] if fact.protocol.why is None else None
-
-
-def _doubted(
-    answered: dict[str, Any],
-    facts: Sequence[VersionFacts],
-    certificates: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    """What HTTPS answered, unknown where it was refused for what we may not have; and whose time
-    is over, for OpenSSL tells that of any certificate in the same words."""
-    left = [c.get("days_left") for c in certificates if c.get("position") == 0]
-    if answered.get("why") == EXPIRED and left and all(isinstance(d, int) and d >= 0 for d in left):
-        return {**answered, "why": "a certificate above its own has expired"}
-    lack = reach.lack(answered, facts, certificates)
-    if lack is None:
-        return answered
-    why = f"{answered['why']}: takes nothing but {lack}, which this check may not have"
-    return {**answered, "outcome": "unknown", "why": why}
 
 
 async def _explore(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
-from tlscheck.core.eliminate import Answer
+from tlscheck.core.doubt import Log
 from tlscheck.core.foresight import Trail, fits_all, same
-from tlscheck.core.reply import Hello
 from tlscheck.core.suppose import Said
 
 FEW = 8  # servers of a kind that all start at once
@@ -70,10 +69,12 @@ class Lesson:
         """The first that was taught on which all that was `said` is."""
         return next((each for each in self.taught if fits_all(each.trail, said)), None)
 
-    def twin(self, log: Sequence[tuple[Hello, Answer]]) -> Taught | None:
+    def twin(self, log: Log) -> Taught | None:
         """What another server taught that was asked and answered just this. Of a few servers, each
         is looked at closely."""
-        return next((t for t in self.taught if self._many and same(log, t.trail)), None)
+        if not self._many:
+            return None
+        return next((each for each in self.taught if same(log, each.trail)), None)
 
     @contextmanager
     def learn(self, trail: Trail | None) -> Iterator[Taught | None]:
