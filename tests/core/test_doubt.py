@@ -35,7 +35,7 @@ def asked(reply: Reply, insist: int = 1) -> tuple[list[VersionFacts], list[tuple
     """Explore all versions, a step of each in turn, as a scan that asks them at once does."""
     log: list[tuple[Hello, Answer]] = []
     facts: list[VersionFacts] = []
-    parts = [explore_version(version, "a.example", insist=insist) for version in VERSIONS]
+    parts = [explore_version(version, insist=insist) for version in VERSIONS]
     going = [(part, next(part)) for part in parts]
     while going:
         after = []

@@ -96,8 +96,8 @@ def run(
         return stop.value, asked
 
 
-def explore(server_name: str) -> Exploration[tuple[VersionFacts, ...]]:
-    facts = yield from together([explore_version(version, server_name) for version in VERSIONS])
+def explore() -> Exploration[tuple[VersionFacts, ...]]:
+    facts = yield from together([explore_version(version) for version in VERSIONS])
     return tuple(sorted(facts, key=lambda fact: fact.version))
 
 
@@ -158,7 +158,7 @@ CONSTANT = 1
 @given(profiles())
 def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
     for version in MODERN:
-        fact, asked = run(explore_version(version, "a.example"), lambda h: answer(profile, h))
+        fact, asked = run(explore_version(version), lambda h: answer(profile, h))
         assert isinstance(fact, VersionFacts)
         expect(profile, fact, asked)
         suites = len(fact.protocol.suites)
@@ -174,7 +174,7 @@ def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
 @settings(max_examples=60)
 @given(profiles())
 def test_all_versions_side_by_side_give_the_same(profile: Profile) -> None:
-    facts, asked = run(explore("a.example"), lambda h: answer(profile, h))
+    facts, asked = run(explore(), lambda h: answer(profile, h))
     assert isinstance(facts, tuple)
     assert [fact.version for fact in facts] == sorted(Version)
     for fact in facts:
@@ -187,7 +187,7 @@ def test_a_server_that_refuses_long_lists_is_not_said_to_refuse_all(
     profile: Profile, most: int
 ) -> None:
     short = Profile(profile.suites, profile.curves, profile.fields, profile.server_order, most)
-    facts, _ = run(explore("a.example"), lambda h: answer(short, h))
+    facts, _ = run(explore(), lambda h: answer(short, h))
     assert isinstance(facts, tuple)
     for fact in facts:
         if fact.version in profile.suites:
@@ -205,7 +205,7 @@ def test_going_blind_midway_never_makes_a_no(profile: Profile, sight: int) -> No
         asked += 1
         return answer(profile, hello) if asked <= sight else Unknown("read time-out")
 
-    facts, _ = run(explore("a.example"), fading)
+    facts, _ = run(explore(), fading)
     assert isinstance(facts, tuple)
     for fact in facts:
         if fact.version in profile.suites:
@@ -217,7 +217,7 @@ def test_going_blind_midway_never_makes_a_no(profile: Profile, sight: int) -> No
 
 
 def test_a_server_that_picks_what_was_not_offered_ends_and_is_noted() -> None:
-    facts, asked = run(explore("a.example"), lambda h: Picked(h.version, 0x1A1A, 0x2A2A))
+    facts, asked = run(explore(), lambda h: Picked(h.version, 0x1A1A, 0x2A2A))
     assert isinstance(facts, tuple)
     assert all(f.protocol.offered == "unknown" for f in facts if f.version > Version.SSLv2)
     assert all(f.strays for f in facts if f.version > Version.SSLv2)
@@ -226,16 +226,14 @@ def test_a_server_that_picks_what_was_not_offered_ends_and_is_noted() -> None:
 
 def test_a_server_that_always_picks_the_same_suite_offers_just_that() -> None:
     always = lambda h: Picked(h.version, USUAL[Version.TLSv1_2][0], 0x001D)  # noqa: E731
-    fact, asked = run(explore_version(Version.TLSv1_2, None), always)
+    fact, asked = run(explore_version(Version.TLSv1_2), always)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.suites == (registry.suite_name(USUAL[Version.TLSv1_2][0]),)
     assert fact.strays and len(asked) < 8
 
 
 def test_ssl2_lists_all_kinds_from_one_answer() -> None:
-    fact, asked = run(
-        explore_version(Version.SSLv2, None), lambda h: Ssl2Picked((0x0700C0, 0x010080))
-    )
+    fact, asked = run(explore_version(Version.SSLv2), lambda h: Ssl2Picked((0x0700C0, 0x010080)))
     assert isinstance(fact, VersionFacts) and len(asked) == 1
     assert fact.protocol.suites == ("SSL_CK_RC4_128_WITH_MD5", "SSL_CK_DES_192_EDE3_CBC_WITH_MD5")
 
@@ -248,7 +246,7 @@ def test_what_was_hidden_makes_no_list_whole() -> None:
         return Picked(Version.TLSv1_0, part, None) if picks else Refused("alert handshake_failure")
 
     known = Protocol("yes", "suites may be incomplete: no answer", (registry.suite_name(whole),))
-    found, _ = run(hidden(VersionFacts(Version.TLSv1_0, known), None), reply)
+    found, _ = run(hidden(VersionFacts(Version.TLSv1_0, known)), reply)
     assert isinstance(found, VersionFacts)
     assert found.protocol.suites == tuple(map(registry.suite_name, (part, whole)))
     assert found.protocol.why == known.why
@@ -269,7 +267,7 @@ def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key
             return Refused("alert handshake_failure")
         return Picked(Version.TLSv1_2, suite, group)
 
-    fact, _ = run(explore_version(Version.TLSv1_2, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_2), reply)
     assert isinstance(fact, VersionFacts)
     assert set(fact.protocol.groups) == {registry.group_name(g) for g in curves}
 
@@ -289,6 +287,6 @@ def test_a_client_that_leads_with_the_unknown_is_not_taken_to_lead_with_chacha20
             return Refused("alert handshake_failure")
         return Picked(Version.TLSv1_3, suite, group, retry=True)
 
-    fact, _ = run(explore_version(Version.TLSv1_3, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_3), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.suites == names and fact.protocol.order == "server"

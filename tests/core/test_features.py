@@ -71,7 +71,7 @@ def looked(
         hellos.append(hello)
         return change(hello, plain(hello, len(hellos)))
 
-    found, _ = run(look(known, NAME), answers)
+    found, _ = run(look(known), answers)
     return found, hellos  # type: ignore[return-value]
 
 
@@ -246,7 +246,7 @@ def test_alpn_of_any_bytes_is_printable_ascii(raw: bytes) -> None:
 def test_every_hello_is_legal() -> None:
     for known in (BOTH, facts(Version.SSLv3, Version.TLSv1_0), BOTH[1:], facts(Version.SSLv3)):
         for hello in looked(known)[1]:
-            read = asked.read(encode(hello, bytes(range(64))))
+            read = asked.read(encode(hello, bytes(range(64)), NAME))
             assert read is not None and len(set(read.extensions)) == len(read.extensions)
             assert len(set(read.suites)) == len(read.suites)
             if hello.version is Version.TLSv1_3:

@@ -30,21 +30,19 @@ HYBRIDS = (0x11EB, 0x11EC, 0x11ED)
 
 def modern(group: int = X25519, suite: int | None = None, **more: Any) -> Hello:
     suites = (suite,) if suite else registry.suites_of(Version.TLSv1_3)
-    return Hello(
-        Version.TLSv1_3, suites, (group,), NAME, shares=True, closely=True, schemes=RSA, **more
-    )
+    return Hello(Version.TLSv1_3, suites, (group,), shares=True, closely=True, schemes=RSA, **more)
 
 
 def old(*suites: str, version: Version = Version.TLSv1_2, **more: Any) -> Hello:
     codes = tuple(registry.suite_by_name(s).code for s in suites) or registry.suites_of(version)
-    return Hello(version, codes, registry.curves_of(version), NAME, closely=True, **more)
+    return Hello(version, codes, registry.curves_of(version), closely=True, **more)
 
 
 def heard(port: int, hello: Hello) -> bytes:
     """All that a server says to a hello until its first flight has ended."""
-    reader, said = Reader(hello, encode(hello, RANDOM)), b""
+    reader, said = Reader(hello, encode(hello, RANDOM, NAME)), b""
     with socket.create_connection((ADDRESS, port), timeout=10) as stream:
-        stream.sendall(encode(hello, RANDOM))
+        stream.sendall(encode(hello, RANDOM, NAME))
         while reader.reply is None and (data := stream.recv(1 << 16)):
             said += data
             reader.feed(data)
@@ -52,7 +50,7 @@ def heard(port: int, hello: Hello) -> bytes:
 
 
 def read(hello: Hello, data: bytes, step: int = 1 << 20) -> Reply:
-    reader = Reader(hello, encode(hello, RANDOM))
+    reader = Reader(hello, encode(hello, RANDOM, NAME))
     for at in range(0, len(data), step):
         if reply := reader.feed(data[at : at + step]):
             return reply

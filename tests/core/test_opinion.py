@@ -76,14 +76,14 @@ def test_a_server_of_ml_kem_alone_is_beyond_sslyze() -> None:
      ("SSLv2", registry.suite_name(registry.suites_of(Version.SSLv2)[0]))],
 )  # fmt: skip
 def test_a_disagreement_is_asked_alone(label: str, suite: str) -> None:
-    (hello,) = questions(Disagreement(label, suite, True), "a.example")
+    (hello,) = questions(Disagreement(label, suite, True))
     assert [registry.suite_name(code) for code in hello.suites] == [suite]
     assert encode(hello, bytes(64))
-    assert questions(Disagreement(label, "TLS_OF_NO_ONE", True), None) == ()
+    assert questions(Disagreement(label, "TLS_OF_NO_ONE", True)) == ()
 
 
 def test_one_answer_settles_it_or_leaves_it_open() -> None:
-    (hello,) = questions(Disagreement("TLSv1.2", A, True), None)
+    (hello,) = questions(Disagreement("TLSv1.2", A, True))
     code = hello.suites[0]
     for answer, expected in (
         (Picked(0x0303, code), True),
@@ -99,7 +99,7 @@ def test_one_answer_settles_it_or_leaves_it_open() -> None:
 
 def test_dhe_is_offered_if_it_is_with_the_groups_of_rfc_7919_or_without() -> None:
     disputed = Disagreement("TLSv1.2", "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256", True)
-    bare, full = questions(disputed, None)
+    bare, full = questions(disputed)
     assert not set(registry.ffdhe_groups()) & set(bare.groups)
     assert set(registry.ffdhe_groups()) <= set(full.groups)
     picked, refused = Picked(0x0303, bare.suites[0]), Refused("alert handshake_failure")

@@ -30,7 +30,7 @@ def reply(server: Supposed | Profile, hello: Hello) -> Reply:
 
 
 def opened(server: Supposed | Profile) -> Said:
-    hellos = [opening(version, None) for version in VERSIONS if version is not Version.SSLv2]
+    hellos = [opening(version) for version in VERSIONS if version is not Version.SSLv2]
     return [(hello, reply(server, hello)) for hello in hellos]
 
 
@@ -91,7 +91,7 @@ def test_nothing_is_supposed_against_what_was_replied(profile: Profile, many: in
         picked = isinstance(told, Picked) and told.version == hello.version
         if isinstance(told, Picked) and picked:
             assert told.suite in server.suites[hello.version].items
-        elif hello == opening(hello.version, None):
+        elif hello == opening(hello.version):
             assert hello.version not in server.suites
     assert len(trail_to(server)) < 600
 
@@ -101,13 +101,13 @@ def test_an_order_of_its_own_is_kept_as_far_as_it_is_known() -> None:
     line = tuple(reversed(likely_suites()[0].taste.items))
     odd = of(Taste(line[5:] + line[:5]), likely_groups()[0].taste)
     said = list(opened(odd))
-    hello = opening(Version.TLSv1_2, None)
+    hello = opening(Version.TLSv1_2)
     for _ in range(6):  # as by elimination
         told = reply(odd, hello)
         assert isinstance(told, Picked)
         said.append((hello, told))
         left = tuple(s for s in hello.suites if s != told.suite)
-        hello = Hello(hello.version, left, hello.groups, None)
+        hello = Hello(hello.version, left, hello.groups)
     picks = [r.suite for h, r in said if h.version is Version.TLSv1_2 and isinstance(r, Picked)]
     supposed = suppose(said).suites[Version.TLSv1_2].items
     places = [supposed.index(pick) for pick in dict.fromkeys(picks)]
@@ -117,11 +117,11 @@ def test_an_order_of_its_own_is_kept_as_far_as_it_is_known() -> None:
 def test_a_curve_that_a_certificate_needs_says_nothing_of_the_order() -> None:
     """Without its curve an ECDSA suite cannot be had, and the next is picked: RFC 8422, 5.1."""
     ecdsa, rsa = 0xC02B, 0xC02F
-    whole = opening(Version.TLSv1_2, None)
+    whole = opening(Version.TLSv1_2)
     curves = tuple(group for group in whole.groups if group != P256)
     said = [
         (whole, Picked(Version.TLSv1_2, ecdsa, P256)),
-        (Hello(whole.version, whole.suites, curves, None), Picked(Version.TLSv1_2, rsa, X25519)),
+        (Hello(whole.version, whole.suites, curves), Picked(Version.TLSv1_2, rsa, X25519)),
     ]
     assert suppose(said).suites[Version.TLSv1_2].items[0] == ecdsa
 
@@ -129,27 +129,27 @@ def test_a_curve_that_a_certificate_needs_says_nothing_of_the_order() -> None:
 def test_the_groups_of_one_version_tell_those_of_another() -> None:
     """A server has one list of them, in an order that no usual one has here."""
     x448, p384 = 0x1E, 0x18
-    newest, older = opening(Version.TLSv1_3, None), opening(Version.TLSv1_2, None)
+    newest, older = opening(Version.TLSv1_3), opening(Version.TLSv1_2)
     left = tuple(group for group in newest.groups if group != p384)
     said = [
         (newest, Picked(Version.TLSv1_3, 0x1301, p384)),
-        (Hello(newest.version, newest.suites, left, None), Picked(Version.TLSv1_3, 0x1301, x448)),
+        (Hello(newest.version, newest.suites, left), Picked(Version.TLSv1_3, 0x1301, x448)),
         (older, Picked(Version.TLSv1_2, 0xC02F, p384)),
     ]
     assert suppose(said).groups[Version.TLSv1_2].items[:2] == (p384, x448)
 
 
 def test_a_list_like_none_that_is_known_is_said_to_be() -> None:
-    hello = opening(Version.TLSv1_2, None)
+    hello = opening(Version.TLSv1_2)
     aria, ccm = 0xC060, 0xC09C
     left = tuple(suite for suite in hello.suites if suite != aria)
     said = [
         (hello, Picked(Version.TLSv1_2, aria, P256)),
-        (Hello(hello.version, left, hello.groups, None), Picked(Version.TLSv1_2, ccm)),
+        (Hello(hello.version, left, hello.groups), Picked(Version.TLSv1_2, ccm)),
     ]
     assert suppose(said).vague
     assert not suppose(opened(of(likely_suites()[0].taste, likely_groups()[0].taste))).vague
 
 
 def test_of_a_server_that_speaks_nothing_nothing_is_asked() -> None:
-    assert trail_to(suppose([(opening(v, None), Alert(70)) for v in VERSIONS])) == ()
+    assert trail_to(suppose([(opening(v), Alert(70)) for v in VERSIONS])) == ()

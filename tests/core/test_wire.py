@@ -15,10 +15,7 @@ from tlscheck.core.wire import Reader
 
 RANDOM = bytes(range(64))
 HELLO12 = Hello(
-    Version.TLSv1_2,
-    registry.suites_of(Version.TLSv1_2),
-    registry.curves_of(Version.TLSv1_2),
-    "sts.example.com",
+    Version.TLSv1_2, registry.suites_of(Version.TLSv1_2), registry.curves_of(Version.TLSv1_2)
 )
 
 
@@ -166,8 +163,8 @@ def test_a_mutated_flight_never_raises(data: st.DataObject) -> None:
 @pytest.mark.parametrize("count", [1, 20, 60, 90, 100, 500])
 def test_no_hello_has_a_length_that_servers_stumble_over(version: Version, count: int) -> None:
     name = "sts.us-east-1.amazonaws.com"
-    hello = Hello(version, registry.suites_of(version)[:count], registry.groups_of(version), name)
-    data = encode(hello, RANDOM)
+    hello = Hello(version, registry.suites_of(version)[:count], registry.groups_of(version))
+    data = encode(hello, RANDOM, name)
     if version not in (Version.SSLv2, Version.SSLv3):
         assert not 256 <= len(data) - 5 <= 511
         assert int.from_bytes(data[3:5], "big") == len(data) - 5
@@ -184,10 +181,10 @@ def test_openssl_answers_our_hello(version: Version, tmp_path) -> None:
     """Our bytes go into a real OpenSSL and its bytes come back, with no socket between."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("ALL:aNULL:@SECLEVEL=0")
-    hello = Hello(version, registry.suites_of(version), registry.groups_of(version), "a.example")
+    hello = Hello(version, registry.suites_of(version), registry.groups_of(version))
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = context.wrap_bio(incoming, outgoing, server_side=True)
-    incoming.write(encode(hello, RANDOM))
+    incoming.write(encode(hello, RANDOM, "a.example"))
     try:
         server.do_handshake()
     except ssl.SSLWantReadError:

@@ -213,7 +213,7 @@ def explored(seed: int) -> list[str]:
         said.append((hello, known[hello]))
         return known[hello]
 
-    fact, asked = run(explore.explore_version(version, "a.example"), answer)
+    fact, asked = run(explore.explore_version(version), answer)
     assert isinstance(fact, explore.VersionFacts)
     protocol = fact.protocol
     replies: list[Reply] = [a for _, a in said if isinstance(a, Picked | Ssl2Picked)]

@@ -33,7 +33,7 @@ MOST = 8 << 10  # bytes of one flow
 
 def hellos(version: Version) -> Iterator[Hello]:
     """Everything; one suite of each kind; what hardly any server has; in 1.3 with key shares."""
-    every = opening(version, "localhost")
+    every = opening(version)
     yield every
     if version is Version.SSLv2:
         return
@@ -53,7 +53,7 @@ def ask(address: str, port: int, hello: Hello) -> bytes:
     got = b""
     with socket.create_connection((address, port), timeout=5) as sock:
         sock.settimeout(QUIET)
-        sock.sendall(encode(hello, bytes(range(RANDOM_BYTES))))
+        sock.sendall(encode(hello, bytes(range(RANDOM_BYTES)), "localhost"))
         with suppress(TimeoutError, ConnectionError):
             while len(got) < MOST and (data := sock.recv(MOST)):
                 got += data

@@ -45,7 +45,7 @@ def test_a_version_of_which_every_suite_is_failed_on_is_not_offered() -> None:
             return Picked(0x0302, 0x2F, ended=Hangup("reset"))
         return Refused("reset")
 
-    fact, _ = run(explore_version(Version.TLSv1_1, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_1), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.offered != "yes" and fact.unusable == (0x2F,)
 
@@ -59,7 +59,7 @@ def test_a_suite_that_fails_when_it_is_asked_for_alone_is_not_forgotten() -> Non
         end = Alert(80) if hello.suites == (0x2F,) else None
         return Picked(0x0302, 0x2F, ended=end)
 
-    fact, _ = run(explore_version(Version.TLSv1_1, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_1), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.unusable == (0x2F,) and fact.protocol.why
 
@@ -72,7 +72,7 @@ def test_a_version_is_not_refused_by_a_server_that_falls_silent() -> None:
             return Picked(0x0303, 0xC02F, P256, ended=Alert(80))
         return Unknown("read time-out (6 times)", asked=True)
 
-    fact, _ = run(explore_version(Version.TLSv1_2, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_2), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.offered == "unknown"
 
@@ -91,7 +91,7 @@ def test_a_curve_that_fails_or_is_of_another_version_is_not_listed(pick: Picked)
         again = hello.groups[-1] == P256 and hello.groups != registry.curves_of(hello.version)
         return pick if again else Picked(0x0303, SIGNED, P256)
 
-    fact, _ = run(explore_version(Version.TLSv1_2, None), reply)
+    fact, _ = run(explore_version(Version.TLSv1_2), reply)
     assert isinstance(fact, VersionFacts)
     assert fact.protocol.groups == ("secp256r1",)
 

@@ -362,7 +362,7 @@ def test_thousands_of_short_connections_are_answered(lab: Lab) -> None:
     connections, at_once = 3000, 64
     normal = [s for s in lab.stations if s.deviation is None]
     hellos = [
-        Hello(version, registry.suites_of(version), registry.groups_of(version), "h.example.com")
+        Hello(version, registry.suites_of(version), registry.groups_of(version))
         for version in (Version.TLSv1_3, Version.TLSv1_2, Version.TLSv1_2, Version.TLSv1_1)
     ]
     random = bytes(RANDOM_BYTES)
@@ -372,7 +372,7 @@ def test_thousands_of_short_connections_are_answered(lab: Lab) -> None:
         hello = hellos[nth % len(hellos)]
         address = normal[nth % len(normal)].addresses[0]
         reader, writer = await asyncio.open_connection(address, lab.port)
-        writer.write(encode(hello, random))
+        writer.write(encode(hello, random, "h.example.com"))
         parser = Reader(hello)
         while (reply := parser.feed(await reader.read(1 << 14))) is None:
             assert not reader.at_eof()

@@ -31,7 +31,7 @@ def seen(
     order: list[str] = []
 
     async def dial(
-        address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+        target: Target, hello: Hello, random: bytes, *, connect: float, read: float
     ) -> Reply:
         order.append("probe")
         return await serve(hello, read)  # type: ignore[no-any-return]
@@ -145,6 +145,6 @@ def test_it_has_no_more_time_than_the_target_has_left(left: float, given: float 
         stopped=None, answered=True, left=left, world=world, spare=lambda seconds: None
     )
     target = Target(Endpoint("e", "sts", "custom", "-", "standard", "e.example"), "192.0.2.1")
-    said, _, _ = asyncio.run(second(ask, prober, target, (), None))
+    said, _, _ = asyncio.run(second(ask, prober, target, ()))
     assert asked == ([given] if given else [])
     assert given or "4 s are left of the target's deadline" in said["why"]

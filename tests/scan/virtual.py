@@ -154,9 +154,9 @@ def scanned_together(
         return https or {}
 
     async def dial(
-        address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+        target: Target, hello: Hello, random: bytes, *, connect: float, read: float
     ) -> Reply:
-        return await servers[port](hello, read)
+        return await servers[target.endpoint.port](hello, read)
 
     async def resolve(endpoint: Endpoint) -> Resolved:
         return Resolved(("192.0.2.1",))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import assert_never
 
 from tlscheck.core import registry
@@ -49,7 +50,8 @@ class VersionFacts:
         return (*self.notes, *failed)
 
 
-def opening(version: Version, server_name: str | None) -> Hello:
+@cache
+def opening(version: Version) -> Hello:
     """The hello that offers all that exists in `version`.
 
     Where RFC 7919 groups are offered some servers keep DHE with primes of their own to themselves
@@ -61,7 +63,7 @@ def opening(version: Version, server_name: str | None) -> Hello:
         groups = registry.curves_of(version)
     else:
         groups = registry.groups_of(version)
-    return Hello(version, registry.suites_of(version), groups, server_name)
+    return Hello(version, registry.suites_of(version), groups)
 
 
 _KNOWN_CIPHERS = (
@@ -69,7 +71,8 @@ _KNOWN_CIPHERS = (
 )  # fmt: skip
 
 
-def knocks(server_name: str | None) -> tuple[Hello, ...]:
+@cache
+def knocks() -> tuple[Hello, ...]:
     """Hellos that hardly any server stumbles over: few suites, few extensions, nothing new.
 
     For a server that has answered none of the openings, to learn whether it answers at all.
@@ -86,7 +89,7 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
             and suite.authentication in ("TLS13", "ECDSA", "RSA")
         )
         # So few that the hello stays below the 256 bytes from which on some servers stumble.
-        return Hello(version, suites, usual, server_name, shares, extensions="few")
+        return Hello(version, suites, usual, shares, extensions="few")
 
     return (
         plain(Version.TLSv1_2),
@@ -95,15 +98,13 @@ def knocks(server_name: str | None) -> tuple[Hello, ...]:
     )
 
 
-def explore_version(
-    version: Version, server_name: str | None, *, insist: int = 1
-) -> Exploration[VersionFacts]:
+def explore_version(version: Version, *, insist: int = 1) -> Exploration[VersionFacts]:
     """Whether `version` is offered, with its suites, their order, and its groups.
 
     Groups are explored in TLS 1.2 and 1.3; in older versions the list stays empty. `insist` as
     in `eliminate`.
     """
-    hello = opening(version, server_name)
+    hello = opening(version)
     answers = yield (hello,) * insist
     accepted = (a for a in answers if isinstance(a, Picked) and a.version == version)
     answer: Answer = next(accepted, answers[0])
@@ -116,7 +117,7 @@ def explore_version(
         case Refused(why=why):
             none = VersionFacts(version, Protocol("no", why))
             plain = answer.version or insist > 1
-            return none if plain else (yield from hidden(none, server_name))
+            return none if plain else (yield from hidden(none))
         case Unknown(why=why):
             return VersionFacts(version, Protocol("unknown", why))
         case Ssl2Picked(suites=kinds):
@@ -149,7 +150,7 @@ def explore_version(
     return _facts(version, suites, groups, notes)
 
 
-def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFacts]:
+def hidden(fact: VersionFacts) -> Exploration[VersionFacts]:
     """What a refusal of the whole list hides: `fact` with suites that only a part brings out.
 
     A server may pick a suite that it cannot use after all (its certificate's key or signature is
@@ -159,7 +160,7 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
     version = fact.version
     if not Version.TLSv1_0 <= version <= Version.TLSv1_2:
         return fact
-    base = replace(opening(version, server_name), groups=registry.curves_of(version))
+    base = replace(opening(version), groups=registry.curves_of(version))
     every = base.suites
     known = tuple(s for s in every if registry.suite_name(s) in fact.protocol.suites)
     parts = _families(tuple(s for s in every if s not in known))
@@ -175,7 +176,7 @@ def hidden(fact: VersionFacts, server_name: str | None) -> Exploration[VersionFa
         return replace(fact, notes=(*fact.notes, note)) if odd and known else fact
     # Was it hidden, or are there two servers, and the other one refused? Then one picks it now.
     left = tuple(s for s in every if s not in known)
-    yield (replace(opening(version, server_name), suites=left),) * HIDDEN_AGAIN
+    yield (replace(opening(version), suites=left),) * HIDDEN_AGAIN
     found = yield from together(taken)
     usable = {code for part in found for code in part.found} | set(known)
     listed = yield from eliminate(

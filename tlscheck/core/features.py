@@ -61,7 +61,7 @@ class Looked:
     chains: tuple[Chain, ...] = ()
 
 
-def look(facts: Sequence[VersionFacts], server_name: str | None) -> Exploration[Looked]:
+def look(facts: Sequence[VersionFacts]) -> Exploration[Looked]:
     """All features of a target whose versions are `facts`. Asks for certificates first, so that
     these are seen even where not all may be asked."""
     spoken = {
@@ -74,7 +74,7 @@ def look(facts: Sequence[VersionFacts], server_name: str | None) -> Exploration[
     suites = {version: _codes(protocol.suites) for version, protocol in spoken.items()}
     groups = {version: _groups(protocol.groups) for version, protocol in spoken.items()}
     old = max((v for v in spoken if v < Version.TLSv1_3), default=None)
-    asker = _Asker(server_name, suites, groups)
+    asker = _Asker(suites, groups)
     parts = {
         **asker.chains(old, Version.TLSv1_3 in spoken),
         "compression": asker.compression(old),
@@ -99,7 +99,6 @@ def _groups(names: Iterable[str]) -> tuple[int, ...]:
 class _Asker:
     """Makes the questions for one target, of what it accepts."""
 
-    server_name: str | None
     suites: Mapping[Version, tuple[int, ...]]
     groups: Mapping[Version, tuple[int, ...]]
 
@@ -107,7 +106,7 @@ class _Asker:
         groups: tuple[int, ...] = ()
         if version > Version.SSLv3:
             groups = registry.curves_of(version) + self._fields()
-        return Hello(version, suites, groups, self.server_name, closely=True, **more)
+        return Hello(version, suites, groups, closely=True, **more)
 
     def _fields(self) -> tuple[int, ...]:
         """The groups of RFC 7919 that this server has: it may do DHE with nothing else."""
@@ -121,7 +120,7 @@ class _Asker:
         if group is None:
             return None
         return Hello(
-            Version.TLSv1_3, self.suites[Version.TLSv1_3], (group,), self.server_name,
+            Version.TLSv1_3, self.suites[Version.TLSv1_3], (group,),
             shares=True, closely=True, **more,
         )  # fmt: skip
 
@@ -189,9 +188,7 @@ class _Asker:
         if not shared or not hybrids:
             return _nothing()
         suites = self.suites[Version.TLSv1_3]
-        hello = Hello(
-            Version.TLSv1_3, suites, hybrids + shared, self.server_name, shares=True, more=()
-        )
+        hello = Hello(Version.TLSv1_3, suites, hybrids + shared, shares=True, more=())
         return _once(hello)
 
     def dhe(self, old: Version | None) -> Exploration[Asked]:

@@ -29,7 +29,7 @@ from tlscheck.core.reply import Alert, Hello, Picked, Reply, Ssl2Picked
 from tlscheck.core.suppose import Said, Supposed
 
 Trail = tuple[tuple[Hello, Answer], ...]
-"""Questions without a server name, in the order in which they are asked, and what is answered."""
+"""Questions in the order in which they are asked, and what is answered."""
 
 
 def trail_of(log: Sequence[tuple[Hello, Answer]]) -> Trail | None:
@@ -40,12 +40,7 @@ def trail_of(log: Sequence[tuple[Hello, Answer]]) -> Trail | None:
                 pass
             case Unknown() | Refused() | Picked():
                 return None
-    return tuple((nameless(hello), answer) for hello, answer in log)
-
-
-def nameless(hello: Hello) -> Hello:
-    """`hello` without its server name."""
-    return replace(hello, server_name=None)
+    return tuple(log)
 
 
 def fits(expected: Answer, reply: Reply) -> bool:
@@ -67,13 +62,12 @@ def fits(expected: Answer, reply: Reply) -> bool:
 def fits_all(trail: Trail, first: Said) -> bool:
     """Whether all of the `first` replies are on `trail`."""
     expected = dict(trail)
-    said = [(nameless(hello), reply) for hello, reply in first]
-    return all(hello in expected and fits(expected[hello], reply) for hello, reply in said)
+    return all(hello in expected and fits(expected[hello], reply) for hello, reply in first)
 
 
 def same(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
     """Whether an exploration has asked just the questions of `trail` and got the same answers."""
-    asked = {nameless(hello) for hello, _ in log}
+    asked = {hello for hello, _ in log}
     return len(log) == len(trail) and asked == {hello for hello, _ in trail} and within(log, trail)
 
 
@@ -81,14 +75,16 @@ def within(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
     """Whether all that was asked is asked on `trail`, too, and was answered alike."""
     expected = dict(trail)
     return all(
-        (there := expected.get(nameless(hello))) is not None and _told(answer) == _told(there)
+        (there := expected.get(hello)) is not None and _told(answer) == _told(there)
         for hello, answer in log
     )
 
 
 def _told(answer: Answer) -> Answer:
     """`answer` without what depends on when it was asked."""
-    return replace(answer, tolerant=False) if isinstance(answer, Refused) else answer
+    if isinstance(answer, Refused) and answer.tolerant:
+        return replace(answer, tolerant=False)
+    return answer
 
 
 def again(trail: Trail) -> Trail:
@@ -115,10 +111,10 @@ def trail_to(server: Supposed, whole: bool = True) -> Trail:
             value: T = stop.value
             return value
 
-    facts = drive(together([explore_version(version, None) for version in VERSIONS]))
+    facts = drive(together([explore_version(version) for version in VERSIONS]))
     if not whole:
         return tuple(log)
     older = [f for f in facts if f.protocol.offered == "yes" and f.version < Version.TLSv1_3]
     if older:
-        drive(hidden(max(older, key=lambda fact: fact.version), None))
+        drive(hidden(max(older, key=lambda fact: fact.version)))
     return (*log, *((hello, server.answer(hello)) for hello in doubt.doubts(log)))

@@ -55,16 +55,17 @@ def sendable_name(name: str | None) -> str | None:
     return None
 
 
-def encode(hello: Hello, random: bytes) -> bytes:
-    """The bytes of `hello` in one record. `random` is `RANDOM_BYTES` long."""
+def encode(hello: Hello, random: bytes, server_name: str | None = None) -> bytes:
+    """The bytes of `hello` in one record. `random` is `RANDOM_BYTES` long; `server_name` is sent
+    where extensions are, if it may be (`sendable_name`)."""
     if len(random) != RANDOM_BYTES:
         raise ValueError(f"random must be {RANDOM_BYTES} bytes")
     if hello.version is Version.SSLv2:
         return _encode_ssl2(hello, random)
-    message = _client_hello(hello, random, 0)
+    message = _client_hello(hello, random, server_name, 0)
     # Some servers hang on handshake messages of 256 to 511 bytes: pad past them (RFC 7685).
     if 256 <= len(message) <= 511 and hello.extensions == "all" and _extended(hello):
-        message = _client_hello(hello, random, max(0, 512 - len(message) - 4) + 1)
+        message = _client_hello(hello, random, server_name, max(0, 512 - len(message) - 4) + 1)
     out = _Writer()
     out.uint(1, 22)  # handshake
     out.uint(2, min(hello.version, Version.TLSv1_0))  # RFC 8446, section 5.1
@@ -73,7 +74,7 @@ def encode(hello: Hello, random: bytes) -> bytes:
     return bytes(out.data)
 
 
-def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
+def _client_hello(hello: Hello, random: bytes, server_name: str | None, padding: int) -> bytes:
     modern = hello.version is Version.TLSv1_3
     out = _Writer()
     out.uint(1, 1)  # ClientHello
@@ -88,7 +89,7 @@ def _client_hello(hello: Hello, random: bytes, padding: int) -> bytes:
             out.uint(1, *hello.compressions)  # null alone, but where the question is about it
         if _extended(hello):
             with out.prefixed(2):
-                _server_name(out, hello.server_name)
+                out.data += _server_name(server_name)
                 out.data += _extensions(
                     hello.version, hello.groups, hello.shares, hello.extensions,
                     hello.schemes, hello.closely,
@@ -119,12 +120,15 @@ def _suites(suites: tuple[int, ...], modern: bool) -> bytes:
     return bytes(out.data)
 
 
-def _server_name(out: _Writer, server_name: str | None) -> None:
+@lru_cache(maxsize=1024)
+def _server_name(server_name: str | None) -> bytes:
+    out = _Writer()
     if name := sendable_name(server_name):
         with out.extension(0), out.prefixed(2):  # server_name: RFC 6066, section 3
             out.uint(1, 0)
             with out.prefixed(2):
                 out.data += name.encode("ascii")
+    return bytes(out.data)
 
 
 @lru_cache(maxsize=1024)

@@ -96,7 +96,7 @@ def _said(
     }
 
 
-def questions(disputed: Disagreement, server_name: str | None) -> tuple[Hello, ...]:
+def questions(disputed: Disagreement) -> tuple[Hello, ...]:
     """The hellos that ask for this suite alone; none where it has no code point. DHE is asked for
     twice: some servers do it with the groups of RFC 7919 alone, some only where none is offered."""
     version = VERSION_BY_LABEL[disputed.version]
@@ -111,7 +111,7 @@ def questions(disputed: Disagreement, server_name: str | None) -> tuple[Hello, .
         ways = [registry.curves_of(version)]
         if registry.suites()[codes[disputed.suite]].key_exchange == "DHE":
             ways.append(registry.groups_of(version))
-    return tuple(Hello(version, (codes[disputed.suite],), way, server_name) for way in ways)
+    return tuple(Hello(version, (codes[disputed.suite],), way) for way in ways)
 
 
 def settled(told: Sequence[tuple[Hello, Answer]]) -> bool | None:

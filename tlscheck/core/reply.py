@@ -24,7 +24,6 @@ class Hello:
     version: Version
     suites: tuple[int, ...]
     groups: tuple[int, ...] = ()
-    server_name: str | None = None
     shares: bool = False
     extensions: Literal["all", "few", "none"] = "all"
     schemes: tuple[int, ...] = ()
@@ -35,7 +34,7 @@ class Hello:
     def __hash__(self) -> int:
         # Hellos are looked up for each exchange, and most differ in how much they offer.
         lists = len(self.suites), self.suites[:1], self.suites[-1:], len(self.groups)
-        return hash((self.version, lists, self.server_name, self.extensions))
+        return hash((self.version, lists, self.extensions))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import struct
 
 from tlscheck.core import flight, wire
 from tlscheck.core.hello import encode
+from tlscheck.core.model import Target
 from tlscheck.core.reply import Hangup, Hello, OwnFault, Reply, Silent, Unreachable
 
 # Faults of this machine, which say nothing about the server.
@@ -36,13 +37,14 @@ _LINGER = struct.pack("ii", 1, 0)
 
 
 async def exchange(
-    address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+    target: Target, hello: Hello, random: bytes, *, connect: float, read: float
 ) -> Reply:
-    """Ask `hello` of `address` (an IP literal). `connect` and `read` are seconds; `read` bounds
-    the whole answer. Never raises but for cancellation."""
+    """Ask `hello` of `target`. `connect` and `read` are seconds; `read` bounds the whole answer.
+    Never raises but for cancellation."""
+    address, endpoint = target.address, target.endpoint
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    sent = encode(hello, random)
+    sent = encode(hello, random, endpoint.sni)
     reader = flight.Reader(hello, sent) if hello.closely else wire.Reader(hello)
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
@@ -54,7 +56,7 @@ async def exchange(
         connected = False
         try:
             async with asyncio.timeout(connect) as limit:
-                await loop.sock_connect(sock, (address, port))
+                await loop.sock_connect(sock, (address, endpoint.port))
                 connected = True
                 limit.reschedule(loop.time() + read)
                 await loop.sock_sendall(sock, sent)

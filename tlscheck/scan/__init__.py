@@ -24,7 +24,6 @@ from tlscheck.core.explore import (
     opening,
 )
 from tlscheck.core.features import Looked
-from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello
@@ -93,17 +92,16 @@ class Run:
             prober.halt(INTERRUPTED)
         roomy = len(self.probers) * limits.per_target <= limits.at_once
         try:
-            name = sendable_name(target.endpoint.sni)
-            facts, mixed = await _explore(prober, name, lesson, roomy)
+            facts, mixed = await _explore(prober, lesson, roomy)
             unsteady = [v.label for v in doubt.unsteady(prober.log)]
             found = Looked()
             if self.world.certificates:
-                found = await looked(prober, facts, name, self.world.limits.features)
+                found = await looked(prober, facts, self.world.limits.features)
             answered = await https
             facts, odd = _witnessed(facts, answered)
             deep: dict[str, Any] | None = None
             if self.world.deep:
-                deep, facts, other = await second(self.world.deep, prober, target, facts, name)
+                deep, facts, other = await second(self.world.deep, prober, target, facts)
                 odd = odd or other
         finally:
             self.probers.discard(prober)
@@ -167,25 +165,25 @@ def _add_group(answered: dict[str, Any], facts: Sequence[VersionFacts]) -> None:
 
 
 async def _explore(
-    prober: Prober, name: str | None, lesson: Lesson, roomy: bool
+    prober: Prober, lesson: Lesson, roomy: bool
 ) -> tuple[tuple[VersionFacts, ...], str | None]:
     """What was found of each version, by age; and how the answers contradict each other. `roomy`:
     there is room for more connections to a server that has said nothing yet."""
     again = foresight.again if prober.limits.again else lambda trail: trail
-    openings = [opening(version, name) for version in VERSIONS[: None if roomy else FIRST]]
+    openings = [opening(version) for version in VERSIONS[: None if roomy else FIRST]]
     taught = lesson.only() if roomy else None
     if taught:
-        prober.ahead.follow(again(taught.trail), name)
-    replies = await prober.open(openings, knocks(name))
+        prober.ahead.follow(again(taught.trail))
+    replies = await prober.open(openings, knocks())
     if not taught:
         first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
         if taught := lesson.like(first):
-            prober.ahead.follow(again(taught.trail), name, first)
+            prober.ahead.follow(again(taught.trail), first)
         else:
-            prober.ahead.suppose(name, first)
+            prober.ahead.suppose(first)
     found = await asyncio.gather(
         *(
-            prober.drive(explore_version(version, name), reply)
+            prober.drive(explore_version(version), reply)
             for version, reply in zip_longest(VERSIONS, replies)
         )
     )
@@ -206,7 +204,7 @@ async def _explore(
         with lesson.learn(_trail(asked, facts)) as fresh:
             plain = facts
             if prober.limits.again or not doubt.agreed(asked):
-                facts = await _behind(prober, facts, name)
+                facts = await _behind(prober, facts)
                 await prober.answers(doubt.doubts(prober.log))
             spare = await prober.spare_replies()
             mixed = doubt.contradiction(prober.log)
@@ -214,16 +212,14 @@ async def _explore(
                 fresh.proof.set_result(True)
     facts, lost = doubt.overlooked(facts, spare)
     mixed = mixed or lost
-    return (facts, None) if mixed is None else (await _of_each(prober, facts, name), mixed)
+    return (facts, None) if mixed is None else (await _of_each(prober, facts), mixed)
 
 
-async def _of_each(
-    prober: Prober, facts: Sequence[VersionFacts], name: str | None
-) -> tuple[VersionFacts, ...]:
+async def _of_each(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
     """`facts` with what unequal servers at this address have besides: all is asked so often that
     each of them is met."""
     again = await asyncio.gather(
-        *(prober.drive(explore_version(fact.version, name, insist=doubt.OFTEN)) for fact in facts)
+        *(prober.drive(explore_version(fact.version, insist=doubt.OFTEN)) for fact in facts)
     )
     return tuple(doubt.merged(*both) for both in zip(facts, again, strict=True))
 
@@ -254,18 +250,16 @@ def _witnessed(
     return facts, None
 
 
-async def _behind(
-    prober: Prober, facts: Sequence[VersionFacts], name: str | None
-) -> tuple[VersionFacts, ...]:
+async def _behind(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
     """`facts` with the suites that the whole list hid. The newest version stands for all, as long
     as it hid nothing and the others agree with it."""
     spoken = [f for f in facts if f.protocol.offered == "yes" and f.version < Version.TLSv1_3]
     if not spoken:
         return tuple(facts)
     *older, newest = spoken
-    seen = {newest.version: await prober.drive(hidden(newest, name))}
+    seen = {newest.version: await prober.drive(hidden(newest))}
     if seen[newest.version] is not newest or not doubt.agreed(prober.log):
-        more = await asyncio.gather(*(prober.drive(hidden(fact, name)) for fact in older))
+        more = await asyncio.gather(*(prober.drive(hidden(fact)) for fact in older))
         seen |= {fact.version: fact for fact in more}
     return tuple(seen.get(fact.version, fact) for fact in facts)
 

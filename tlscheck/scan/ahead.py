@@ -26,7 +26,7 @@ Line = tuple[Version, bool]  # questions that follow one another: on suites, or 
 
 
 def _line(hello: Hello) -> Line:
-    return hello.version, hello.groups != opening(hello.version, None).groups
+    return hello.version, hello.groups != opening(hello.version).groups
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +62,6 @@ class Ahead:
         self, ask: Callable[[Hello], Awaitable[Reply | None]], at_once: int, guess: bool
     ) -> None:
         self._ask, self._at_once, self._guess = ask, at_once, guess
-        self._name: str | None = None
         self._waiting: dict[Hello, deque[_Step]] = {}
         self._asked = Counter[Hello]()  # ahead, or by whoever explores
         self._said: list[tuple[Hello, Reply]] = []
@@ -75,19 +74,18 @@ class Ahead:
         self._whole: bool | None = None  # in parts all suites were found, or not; or not asked
         self._going: asyncio.Task[None] | None = None
 
-    def follow(self, trail: Trail, name: str | None, said: Said = ()) -> None:
-        """Go along `trail`, once for each server, with `name` as its name. `said` has been asked
-        and replied."""
-        self._name, self._said = name, list(said)
+    def follow(self, trail: Trail, said: Said = ()) -> None:
+        """Go along `trail`, once for each server. `said` has been asked and replied."""
+        self._said = list(said)
         self._plan(trail)
         if self._left:
             self._going = asyncio.ensure_future(self._go())
 
-    def suppose(self, name: str | None, said: Said) -> None:
+    def suppose(self, said: Said) -> None:
         """Go along the trail of the server that the replies `said` let suppose, if guessing is
         wanted."""
         if self._guess:
-            self.follow(trail_to(suppose(said)), name, said)
+            self.follow(trail_to(suppose(said)), said)
 
     async def reply(self, hello: Hello) -> Reply | None:
         """The reply to `hello` if it was asked ahead, for whoever asks it now."""
@@ -128,8 +126,7 @@ class Ahead:
         """Ask what of `trail` has not been asked, and nothing else."""
         self._drop(None)
         seen = Counter[Hello]()
-        for nameless, expected in trail:
-            hello = replace(nameless, server_name=self._name)
+        for hello, expected in trail:
             seen[hello] += 1
             if seen[hello] > self._asked[hello] and self._strays[_line(hello)] < MOST_STRAYS:
                 step = _Step(hello, expected)
@@ -248,7 +245,7 @@ class Ahead:
     async def _in_parts(self, version: Version) -> bool:
         """Find all suites of a version, by elimination from parts of the list: in each turn from
         as many as may be asked at once, of what is left of all."""
-        base = opening(version, self._name)
+        base = opening(version)
         known = {r.suite for h, r in self._said if h.version is version and isinstance(r, Picked)}
         left = [suite for suite in base.suites if suite not in known]
         while left:

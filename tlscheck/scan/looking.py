@@ -16,9 +16,7 @@ from tlscheck.core.reply import Hello
 from tlscheck.scan.prober import Prober
 
 
-async def looked(
-    prober: Prober, facts: Sequence[VersionFacts], server_name: str | None, most: int
-) -> Looked:
+async def looked(prober: Prober, facts: Sequence[VersionFacts], most: int) -> Looked:
     """The features of a target whose versions are `facts`, for about `most` connections: what is
     asked again because of faults may take a few more, and what is left then is unknown."""
     begun = prober.connections
@@ -28,7 +26,7 @@ async def looked(
         may = max(0, most - (prober.connections - begun))
         return await prober.answers(hellos[:may]) + (spent,) * len(hellos[may:])
 
-    exploration = look(facts, server_name)
+    exploration = look(facts)
     try:
         hellos = next(exploration)
         while True:

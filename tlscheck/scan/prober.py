@@ -215,8 +215,7 @@ class Prober:
         self.connections += 1  # before it is made: those under way are of the budget too
         reply = await self._abandonable(
             self.world.dial(
-                self.target.address,
-                self.target.endpoint.port,
+                self.target,
                 hello,
                 self.world.random(RANDOM_BYTES),
                 connect=min(self.limits.connect, self.left),

@@ -18,7 +18,7 @@ LEAST, MOST = 5.0, 30.0  # seconds that it takes: with less it is not asked, and
 
 
 async def second(
-    ask: Deep, prober: Prober, target: Target, facts: Facts, server_name: str | None
+    ask: Deep, prober: Prober, target: Target, facts: Facts
 ) -> tuple[dict[str, Any], Facts, str | None]:
     """The report's `deep`, and `facts` with what proves to be offered after all, and how that
     contradicts what we were told, if it does."""
@@ -42,7 +42,7 @@ async def second(
     compared, disputed = opinion.compare(protocols, versions)
     said["compared"] = compared
     odd: str | None = None
-    for each, offered in await _confirmed(prober, disputed, server_name):
+    for each, offered in await _confirmed(prober, disputed):
         right = "nobody knows" if offered is None else "ours" if offered == each.ours else "theirs"
         compared[each.version].setdefault("confirmed", {})[each.suite] = right
         if offered and not each.ours:
@@ -52,10 +52,10 @@ async def second(
 
 
 async def _confirmed(
-    prober: Prober, disputed: Sequence[opinion.Disagreement], server_name: str | None
+    prober: Prober, disputed: Sequence[opinion.Disagreement]
 ) -> list[tuple[opinion.Disagreement, bool | None]]:
     """Each disagreement with what one more probe says: whether the suite is offered."""
-    asked = {each: opinion.questions(each, server_name) for each in disputed}
+    asked = {each: opinion.questions(each) for each in disputed}
     few = [each for each, hellos in asked.items() if hellos][: opinion.MOST_CONFIRMED]
     hellos = [hello for each in few for hello in asked[each]]
     answers = dict(zip(hellos, await prober.answers(hellos), strict=True))

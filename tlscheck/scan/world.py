@@ -13,10 +13,10 @@ from tlscheck.core.reply import Hello, Reply
 
 
 class Dial(Protocol):
-    """Asks one hello of one address: `io.tcp.exchange`."""
+    """Asks one hello of a target: `io.tcp.exchange`."""
 
     def __call__(
-        self, address: str, port: int, hello: Hello, random: bytes, *, connect: float, read: float
+        self, target: Target, hello: Hello, random: bytes, *, connect: float, read: float
     ) -> Awaitable[Reply]: ...
 
 
