@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -133,6 +133,8 @@ class Prober:
         async def one(hello: Hello) -> Answer:
             return await self._settled(hello, await self._first(hello))
 
+        if len(hellos) == 1:  # most often, and a task of its own would cost more than it does
+            return (await one(hellos[0]),)
         return tuple(await asyncio.gather(*(one(hello) for hello in hellos)))
 
     async def _first(self, hello: Hello) -> Reply | None:
@@ -285,16 +287,15 @@ class Prober:
             if not turn.done():
                 turn.set_result(None)
 
-    async def _abandonable(self, work: Awaitable[T] | Coroutine[Any, Any, T]) -> T | None:
+    async def _abandonable(self, work: Awaitable[T]) -> T | None:
         """The result of `work`, or `None` when the target was halted meanwhile."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.current_task()
+        assert task is not None
         self._running.add(task)
         try:
-            return await task
+            return await work
         except asyncio.CancelledError:
-            own = asyncio.current_task()
-            if self.stopped is None or (own is not None and own.cancelling()):
-                task.cancel()
+            if self.stopped is None or task.uncancel():  # nobody halted us, or not that alone
                 raise
             return None
         finally:
