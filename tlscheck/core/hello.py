@@ -62,45 +62,34 @@ def encode(hello: Hello, random: bytes, server_name: str | None = None) -> bytes
         raise ValueError(f"random must be {RANDOM_BYTES} bytes")
     if hello.version is Version.SSLv2:
         return _encode_ssl2(hello, random)
-    message = _client_hello(hello, random, server_name, 0)
+    message = _client_hello(hello, random, server_name, b"")
     # Some servers hang on handshake messages of 256 to 511 bytes: pad past them (RFC 7685).
     if 256 <= len(message) <= 511 and hello.extensions == "all" and _extended(hello):
-        message = _client_hello(hello, random, server_name, max(0, 512 - len(message) - 4) + 1)
-    out = _Writer()
-    out.uint(1, 22)  # handshake
-    out.uint(2, min(hello.version, Version.TLSv1_0))  # RFC 8446, section 5.1
-    with out.prefixed(2):
-        out.data += message
-    return bytes(out.data)
+        padding = b"\x00\x15" + _sized(2, bytes(max(0, 512 - len(message) - 4)))
+        message = _client_hello(hello, random, server_name, padding)
+    legacy = min(hello.version, Version.TLSv1_0)  # RFC 8446, section 5.1
+    return b"\x16" + legacy.to_bytes(2, "big") + _sized(2, message)  # a handshake record
 
 
-def _client_hello(hello: Hello, random: bytes, server_name: str | None, padding: int) -> bytes:
+def _client_hello(hello: Hello, random: bytes, server_name: str | None, padding: bytes) -> bytes:
     modern = hello.version is Version.TLSv1_3
-    out = _Writer()
-    out.uint(1, 1)  # ClientHello
-    with out.prefixed(3):
-        out.uint(2, min(hello.version, Version.TLSv1_2))
-        out.data += random[:32]
-        with out.prefixed(1):
-            # A session id makes middleboxes take TLS 1.3 for a resumption (RFC 8446, D.4).
-            out.data += random[32:] if modern else b""
-        out.data += _suites(hello.suites, modern)
-        with out.prefixed(1):
-            out.uint(1, *hello.compressions)  # null alone, but where the question is about it
-        if _extended(hello):
-            with out.prefixed(2):
-                out.data += _server_name(server_name)
-                out.data += _extensions(
-                    hello.version, hello.groups, hello.shares, hello.extensions,
-                    hello.schemes, hello.closely,
-                )  # fmt: skip
-                for kind, body in hello.more:
-                    with out.extension(kind):
-                        out.data += body
-                if padding:
-                    with out.extension(21):  # padding: RFC 7685, section 3
-                        out.data += bytes(padding - 1)
-    return bytes(out.data)
+    body = min(hello.version, Version.TLSv1_2).to_bytes(2, "big") + random[:32]
+    # A session id makes middleboxes take TLS 1.3 for a resumption (RFC 8446, D.4).
+    body += _sized(1, random[32:] if modern else b"")
+    body += _suites(hello.suites, modern)
+    body += _sized(1, bytes(hello.compressions))  # null alone, but where the question is about it
+    if _extended(hello):
+        usual = _extensions(
+            hello.version, hello.groups, hello.shares, hello.extensions,
+            hello.schemes, hello.closely,
+        )  # fmt: skip
+        more = b"".join(kind.to_bytes(2, "big") + _sized(2, data) for kind, data in hello.more)
+        body += _sized(2, _server_name(server_name) + usual + more + padding)
+    return b"\x01" + _sized(3, body)
+
+
+def _sized(size: int, data: bytes) -> bytes:
+    return len(data).to_bytes(size, "big") + data
 
 
 def _extended(hello: Hello) -> bool:
