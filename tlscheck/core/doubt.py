@@ -181,29 +181,28 @@ def contradiction(log: Log) -> str | None:
         )
     for asked in alike.values():
         for one, other in combinations(asked[:MOST_COMPARED], 2):
+            # What is picked is struck, so most end here, of tens of thousands.
+            if one.suite not in other.suites or other.suite not in one.suites:
+                continue
             if one.comparable(other) and (why := _clash(one, other) or _clash(other, one)):
                 return why
     return None
 
 
 class _Told:
-    """An answer, and what was picked in it, if that was offered."""
+    """An answer, and what was picked in it, if that was offered; of the suites it may be none."""
 
     def __init__(self, hello: Hello, answer: Answer) -> None:
         self.hello, self.answer = hello, answer
-        self.suites, self.groups = frozenset(hello.suites), frozenset(hello.groups)
+        self.suites, self.groups = frozenset((*hello.suites, None)), frozenset(hello.groups)
         picked = answer if isinstance(answer, Picked) and answer.version == hello.version else None
         self.suite = picked.suite if picked and picked.suite in self.suites else None
         self.group = picked.group if picked and picked.group in self.groups else None
 
     def comparable(self, other: _Told) -> bool:
-        """Whether each pick was offered in the other hello, too: it seldom is, for what is picked
-        is struck."""
+        """Whether each pick was offered in the other hello, too."""
         if self.groups == other.groups:
-            mine, theirs = self.suite, other.suite
-            return (mine is None or mine in other.suites) and (
-                theirs is None or theirs in self.suites
-            )
+            return self.suite in other.suites and other.suite in self.suites
         mine, theirs = self.group, other.group
         return (
             self.suites == other.suites

@@ -113,6 +113,7 @@ _USUAL = frozenset(
     and suite.key_exchange in ("TLS13", "ECDHE", "DHE", "RSA")
     and suite.authentication in ("TLS13", "RSA", "ECDSA")
 )
+_HEADS = (frozenset(LEADERS), _USUAL)
 
 
 @lru_cache(maxsize=2048)  # servers alike are asked the same: their lists are one
@@ -120,14 +121,18 @@ def _arranged(items: tuple[int, ...], backwards: bool) -> tuple[int, ...]:
     """`items` forwards or backwards, headed by one of `LEADERS` where there is one, else by no
     ChaCha20 where that can be helped: so the server's order stays the same throughout."""
     line = list(reversed(items)) if backwards else list(items)
-    kinds = (LEADERS.__contains__, _USUAL.__contains__, lambda item: item not in _CHACHA)
-    head = next((i for kind in kinds for i, item in enumerate(line) if kind(item)), 0)
-    return tuple(line[head : head + 1] + line[:head] + line[head + 1 :])
+    heads = (item for kind in _HEADS for item in line if item in kind)
+    first = next(heads, None) or next((item for item in line if item not in _CHACHA), line[0])
+    line.remove(first)
+    return (first, *line)
 
 
 @lru_cache(maxsize=2048)
 def _without(items: tuple[int, ...], gone: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(item for item in items if item not in gone)
+    for item in gone:
+        at = items.index(item)
+        items = items[:at] + items[at + 1 :]
+    return items
 
 
 def eliminate(
