@@ -22,6 +22,7 @@ FIRST = datetime(2025, 11, 25, 2, tzinfo=UTC)
 SAMPLE = Path(__file__).resolve().parents[2] / "reports" / "sample.json"
 NORMAL = "sts:aws:us-west-1:standard"  # in the sample
 MOST_BYTES, MOST_SECONDS, TRIES = 300e6, 3.0, 3
+MOST_WALL = 120.0  # seconds, on a machine that does other things
 
 Protocols = dict[str, dict[str, Any]]
 
@@ -80,7 +81,7 @@ def _history(place: Path) -> tuple[bytes, float, float]:
     child = subprocess.Popen([*TLSCHECK, "history", "--format", "json"], cwd=place,
                              stdout=subprocess.PIPE)  # fmt: skip
     assert child.stdout
-    timer = threading.Timer(10 * MOST_SECONDS, child.kill)
+    timer = threading.Timer(MOST_WALL, child.kill)
     timer.start()
     out = child.stdout.read()
     _, status, used = os.wait4(child.pid, 0)
