@@ -19,7 +19,8 @@ The map, from the ground up; each part imports only what stands above it here.
   (`config`, `settings`), all on `datafile`, `places`, `formats` and `secret`; names (`dns`),
   sockets (`tcp`), HTTPS (`https`), port 80 (`http`), sslyze (`deep`, and its child `sslyzed`, on
   `sslyze_mended` and `sslyze_words`) and words to the outside (`notify`); certificates (`chains`,
-  on `certificates` and its `fields` and `extensions`, `der`, `ocsp`, `signatures` and `trust`);
+  on `certificates` and its `fields` and `extensions`, `der`, `ocsp`, `timestamps`, `signatures`
+  and `trust`);
   reports on disk (`store`, `nights`, `prune`), what was told of them (`state`), the run in progress
   (`journal`, `lock`), all on `disk`.
 - `render`: a report as text, one endpoint of it in full (`endpoint`). `lab`: stand-ins for the

@@ -224,14 +224,9 @@ def test_chains_are_bounded_and_told_apart() -> None:
     assert 2 <= len(found.chains) <= 6 and len(set(found.chains)) == len(found.chains)
 
 
-@pytest.mark.parametrize(
-    ("body", "number"),
-    [(b"", 0), (b"\x00\x00", 0), (b"\x00\x04\x00\x02ab", 1), (b"\x00\x05\x00\x02ab\x00", 0),
-     (b"\x00\x08\x00\x02ab\x00\x02cd", 2), (b"\xff\xff", 0)],
-)  # fmt: skip
-def test_timestamps_of_the_handshake_are_counted(body: bytes, number: int) -> None:
-    found, _ = looked(BOTH, flights(extensions=((flight.TIMESTAMPS, body),)))
-    assert found.chains[0].timestamps == number
+def test_timestamps_of_the_handshake_are_kept_with_the_chain() -> None:
+    found, _ = looked(BOTH, flights(extensions=((flight.TIMESTAMPS, b"any"),)))
+    assert found.chains[0].timestamps == b"any"
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _LEAF: dict[str, Any] = {
     "signature": {"oid": "1.2", "name": "ecdsa-with-SHA256", "hash": "sha256"}, "scts": 2,
     "names": {"dns": ["a"], "ip": ["192.0.2.1"], "others": [], "more": 0}, "must_staple": True,
     "problems": {"key_usage": "malformed"}, "versions": ["TLSv1.3"], "handshake_scts": 0,
+    "staple_scts": 1, "distinct_scts": 3,
     "for_name": {"name": "a", "answer": "no", "why": "w"},
     "trust": {"system": {"answer": "yes", "why": "w"}},
     "staple": {"status": "good", "why": "w", "age_hours": 3, "about_leaf": "yes", "signed": "no"},

@@ -21,7 +21,6 @@ from tlscheck.core.eliminate import (
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.flight import Flight
 from tlscheck.core.habits import DEFLATE, Asked, features, flights_of, is_block, is_hybrid
-from tlscheck.core.messages import Cursor, Malformed
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello
 
@@ -45,12 +44,13 @@ _OTHERS = tuple(s for s in _SIGNED if not registry.scheme_name(s).startswith("rs
 @dataclass(frozen=True, slots=True)
 class Chain:
     """A certificate chain as a server sent it (DER, leaf first), the versions it came in, the
-    newest staple that came with it (an OCSP response, DER), and timestamps in the handshake."""
+    newest staple that came with it (an OCSP response, DER), and the newest list of timestamps in
+    the handshake (RFC 6962, section 3.3), empty where there was none."""
 
     certificates: tuple[bytes, ...]
     versions: tuple[str, ...]
     staple: bytes = b""
-    timestamps: int = 0
+    timestamps: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,22 +232,6 @@ def _chains(done: Mapping[str, Asked]) -> tuple[Chain, ...]:
             answer.certificates,
             tuple(sorted(dict.fromkeys(versions))),
             answer.staple or (before.staple if before else b""),
-            max(_timestamps(answer), before.timestamps if before else 0),
+            answer.extension(flight.TIMESTAMPS) or (before.timestamps if before else b""),
         )
     return tuple(found.values())
-
-
-def _timestamps(answer: Flight) -> int:
-    """How many signed certificate timestamps came in the handshake: RFC 6962, section 3.3."""
-    body = answer.extension(flight.TIMESTAMPS)
-    if body is None:
-        return 0
-    count = 0
-    try:
-        inner = Cursor(Cursor(body, "timestamps").vector(2, "list"), "timestamps")
-        while inner.left():
-            inner.vector(2, "timestamp")
-            count += 1
-    except Malformed:
-        return 0
-    return count

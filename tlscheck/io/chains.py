@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlscheck.core.features import Chain
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
-from tlscheck.io import certificates, ocsp, signatures, trust
+from tlscheck.io import certificates, ocsp, signatures, timestamps, trust
 from tlscheck.io.der import Unreadable, translated
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def read(
     - `for_name`: `name` (the one to verify), `answer`, `why`
     - `trust`: by store (`ca-bundle`, `system`, `certifi`): `answer`, `why`
     - `staple`: see `ocsp.read`; `None` when no response was stapled
-    - `handshake_scts`: signed certificate timestamps that came in the handshake
+    - `handshake_scts`, `staple_scts`, `distinct_scts`: see `timestamps.read`
     - `chain.missing`: the issuer that was neither sent nor is in any store; `None` if there is
       none, and where some of those sent were not read
 
@@ -88,7 +88,9 @@ def _entries(
         path = leaf["chain"]["path"]
         issuer = chain.certificates[path[1]] if len(path) > 1 else None
         leaf["staple"] = ocsp.read(chain.staple, chain.certificates[0], issuer, now=now)
-        leaf["handshake_scts"] = chain.timestamps
+        counts, problems = timestamps.read(chain.certificates[0], chain.timestamps, chain.staple)
+        leaf.update(counts)
+        leaf["problems"].update(problems)
         leaf["chain"]["missing"] = _missing(leaf["chain"], chain.certificates, stores)
         yield from entries
 

@@ -113,6 +113,12 @@ def inside(data: bytes, *tags: int) -> bytes:
     return data
 
 
+def content(extension: bytes) -> bytes:
+    """The value of an extension: what its OCTET STRING holds, without cryptography."""
+    *_, value = islice(items(inside(extension, SEQUENCE)), 3)
+    return inside(value.whole, OCTETS)
+
+
 def first(sequence: bytes) -> bytes:
     """The DER of the first item in a SEQUENCE."""
     for item in items(inside(sequence, SEQUENCE)):

@@ -12,11 +12,11 @@ from tlscheck.io.der import (
     ALTERNATIVE_NAMES,
     INTEGER,
     MOST_PART,
-    OCTETS,
     OID,
     SEQUENCE,
     Parts,
     Unreadable,
+    content,
     count,
     encoded,
     extension_value,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 MOST_NAMES = 100  # subject alternative names, extended key usages
+TIMESTAMPS = encoded(OID, bytes.fromhex("2b06010401d679020402"))  # RFC 6962, section 3.3
 
 _KEY_USAGE = encoded(OID, b"\x55\x1d\x0f")
 _BASIC_CONSTRAINTS = encoded(OID, b"\x55\x1d\x13")
@@ -38,13 +39,6 @@ _CRL_POINTS = encoded(OID, b"\x55\x1d\x1f")
 _EXTENDED_KEY_USAGE = encoded(OID, b"\x55\x1d\x25")
 _AUTHORITY_INFORMATION = encoded(OID, bytes.fromhex("2b06010505070101"))
 _TLS_FEATURE = encoded(OID, bytes.fromhex("2b06010505070118"))
-_TIMESTAMPS = encoded(OID, bytes.fromhex("2b06010401d679020402"))
-
-
-def _content(extension: bytes) -> bytes:
-    """The extension's value: what its OCTET STRING holds, without cryptography."""
-    *_, value = islice(items(inside(extension, SEQUENCE)), 3)
-    return inside(value.whole, OCTETS)
 
 
 def names(parts: Parts, note: Note) -> dict[str, Any]:
@@ -52,7 +46,7 @@ def names(parts: Parts, note: Note) -> dict[str, Any]:
     extension = parts.extension(ALTERNATIVE_NAMES)
     if extension is None:
         return found
-    body, at = inside(_content(extension), SEQUENCE), 0
+    body, at = inside(content(extension), SEQUENCE), 0
     try:
         for item in islice(items(body), MOST_NAMES):
             at += len(item.whole)
@@ -112,7 +106,7 @@ def key_usage(parts: Parts, note: Note) -> list[str] | None:
     extension = parts.extension(_KEY_USAGE)
     if extension is None:
         return None
-    unused, *octets = inside(_content(extension), 0x03)  # a BIT STRING; bit 0 is the highest
+    unused, *octets = inside(content(extension), 0x03)  # a BIT STRING; bit 0 is the highest
     if unused > 7 or len(octets) > 2:
         raise Unreadable("malformed (bits)")
     bits = "".join(f"{octet:08b}" for octet in octets)
@@ -148,14 +142,14 @@ def must_staple(parts: Parts, note: Note) -> bool:
     if len(extension) > MOST_PART:
         raise Unreadable(f"longer than {MOST_PART} bytes")
     # A SEQUENCE of INTEGER, each an extension of TLS; cryptography knows but two of them.
-    features = list(items(inside(_content(extension), SEQUENCE)))
+    features = list(items(inside(content(extension), SEQUENCE)))
     if any(item.tag != INTEGER for item in features):
         raise Unreadable("malformed (structure)")
     return any(item.body == b"\x05" for item in features)
 
 
 def scts(parts: Parts, note: Note) -> int:
-    extension = parts.extension(_TIMESTAMPS)
+    extension = parts.extension(TIMESTAMPS)
     return 0 if extension is None else len(extension_value(extension))
 
 

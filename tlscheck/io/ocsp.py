@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from tlscheck.io import signatures
-from tlscheck.io.der import Unreadable, translated
+from tlscheck.io.der import SEQUENCE, Unreadable, first, inside, items, translated
 
 MOST_BYTES = 1 << 16
 MOST_ANSWERS = 64  # a responder may speak of several certificates
@@ -80,6 +80,34 @@ def _read(
         except Unreadable as fault:
             found["why"] = found["why"] or f"{name} cannot be read: {fault}"
     found["why"] = found["why"] or _out_of_date(found, now)
+
+
+def extension(response: bytes, leaf: bytes, kind: bytes) -> bytes | None:
+    """The DER of the extension with this OID (DER) of what a response says of `leaf`, `None` where
+    there is none. Raises `Unreadable`, and what cryptography does.
+
+    Of a response that speaks of several certificates, cryptography gives no extensions.
+    """
+    from cryptography import x509
+    from cryptography.x509 import ocsp
+
+    said = ocsp.load_der_ocsp_response(response[:MOST_BYTES])
+    if said.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        return None
+    serial = x509.load_der_x509_certificate(leaf).serial_number
+    serials = [each.serial_number for each in islice(said.responses, MOST_ANSWERS)]
+    if serial not in serials:
+        return None
+    # RFC 6960, section 4.2.1. Before the answers is no other SEQUENCE; who is revoked has a 0xA1
+    # of another kind before the date.
+    data = items(inside(said.tbs_response_bytes, SEQUENCE))
+    answers = next(item.body for item in data if item.tag == SEQUENCE)
+    (answer,) = islice(items(answers), at := serials.index(serial), at + 1)
+    for part in islice(items(answer.body), 3, None):
+        if part.tag == 0xA1:
+            every = items(inside(part.body, SEQUENCE))
+            return next((each.whole for each in every if first(each.whole) == kind), None)
+    return None
 
 
 def _names(one: Any, subject: Any, issuer: bytes | None) -> bool:

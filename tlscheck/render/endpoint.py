@@ -184,8 +184,7 @@ def _certificate(page: _Page, leaf: Mapping[str, Any]) -> None:
         "trusted by": _trust(leaf.get("trust")),
         "chain": _chain(_table(leaf.get("chain"))),
         "staple": _staple(leaf),
-        "timestamps": f"{_text(leaf.get('scts'))} in it, {_text(leaf.get('handshake_scts'))}"
-        " in the handshake",
+        "timestamps": _timestamps(leaf),
     }
     for label, value in rows.items():
         page.field(label, value, indent=4, room=12)
@@ -223,6 +222,12 @@ def _chain(chain: Mapping[str, Any]) -> str:
     if missing := chain.get("missing"):
         said.append(f"missing: {_text(missing)}")
     return ", ".join(said)
+
+
+def _timestamps(leaf: Mapping[str, Any]) -> str:
+    ways = {"scts": "in it", "handshake_scts": "in the handshake", "staple_scts": "in the staple"}
+    said = ", ".join(f"{_text(leaf.get(name))} {way}" for name, way in ways.items())
+    return f"{said}; {_text(leaf.get('distinct_scts'))} different"
 
 
 def _staple(leaf: Mapping[str, Any]) -> str:
