@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from tests.cli.program import TLSCHECK
+from tests.io.test_chains import s_server
 from tests.io.test_dns import serving
 from tests.servers import nginx
+from tests.servers.papers import HOST, Papers
+from tests.servers.process import ADDRESS, program
 from tlscheck.cli.selection import parse_endpoint
 
 VPCE = "vpce-0a1b2c3d4e5f-6g7h8i9j.sts.us-east-1.vpce.amazonaws.com"
@@ -115,3 +118,33 @@ def test_a_file_gives_the_name_to_send_and_the_name_to_verify(tmp_path: Path) ->
     leaf = target["certificates"][0]
     assert leaf["for_name"] == {"name": "localhost", "answer": "yes", "why": None}
     assert leaf["trust"]["ca-bundle"]["answer"] == "yes"
+
+
+@pytest.mark.parametrize("flags", [(), ("-addtrust", "serverAuth"), ("-addreject", "serverAuth")])
+def test_a_bundle_in_openssl_s_own_form_is_refused_and_mended_as_told(
+    flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    papers = Papers(tmp_path / "papers")
+
+    def openssl(old: Path, new: Path, *more: str) -> None:
+        subprocess.run([program("openssl"), "x509", "-in", old, "-out", new, *more], check=True)
+
+    own, plain, both = (tmp_path / f"{name}.pem" for name in ("own", "plain", "both"))
+    openssl(papers.bundle, own, "-trustout", *flags)
+    before = papers.file("middle", papers.middle).read_bytes()
+    both.write_bytes(before + own.read_bytes())
+    line = before.count(b"\n") + 1
+    for bundle, place in ((own, f"{own}:1: "), (both, f"{both}:{line}: ")):
+        status, report, err = scanned(tmp_path, "--endpoint", "a@127.0.0.1", "--ca-bundle", bundle)
+        assert (status, report, err.count("\n")) == (2, None, 1), err
+        assert place in err and "openssl x509 -in OLD -out NEW" in err
+    openssl(own, plain)
+    file, rest = papers.file("leaf", papers.leaf()), papers.file("chain", papers.middle)
+    with s_server(tmp_path, file, papers.key_file(), rest) as server:
+        _, report, err = scanned(
+            tmp_path, "--endpoint", f"{HOST}:{server.port}@{ADDRESS}", "--ca-bundle", plain
+        )
+    assert report, err
+    (target,) = report["endpoints"][0]["targets"]
+    assert target["https"]["outcome"] == "yes"
+    assert target["certificates"][0]["trust"]["ca-bundle"]["answer"] == "yes"

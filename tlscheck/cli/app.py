@@ -197,16 +197,24 @@ def check_bundle(found: Effective) -> None:
         return
     import ssl
 
+    from tlscheck.io import trust
+
     name = f"{configuring.place(found, 'ca_bundle') or '--ca-bundle '}{path}"
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         fail(f"{name}: is not a regular file; give a file")  # it is read more than once
     try:
         # Not create_default_context: that one opens the file that SSLKEYLOGFILE names.
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        line = trust.openssls_own(path.read_bytes())
     except ssl.SSLError:
         fail(f"{name}: holds no certificate in PEM form, or one that cannot be read")
     except OSError as fault:
         fail(f"{name}: {words(fault)}")
+    if line:  # whom OpenSSL trusts for what is not known to who reads the chains
+        fail(
+            f"{name}:{line}: a TRUSTED CERTIFICATE is a form of OpenSSL's own;"
+            " make it a CERTIFICATE with 'openssl x509 -in OLD -out NEW'"
+        )
 
 
 @contextlib.contextmanager

@@ -89,6 +89,16 @@ _PEM = re.compile(
 )  # OpenSSL reads either
 
 
+_OPENSSLS_OWN = re.compile(rb"^-----BEGIN TRUSTED CERTIFICATE-----", re.MULTILINE)
+
+
+def openssls_own(bundle: bytes) -> int | None:
+    """The line of a bundle (PEM) where the first certificate stands in a form that OpenSSL alone
+    reads: with the uses that it is trusted for, or is not."""
+    found = _OPENSSLS_OWN.search(bundle)
+    return bundle.count(b"\n", 0, found.start()) + 1 if found else None
+
+
 def _authorities(files: list[Path]) -> Iterator[x509.Certificate]:
     seen = set[bytes]()
     for file in files:
