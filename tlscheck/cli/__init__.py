@@ -34,7 +34,7 @@ def _main() -> NoReturn:
     import click
 
     from tlscheck.cli.app import app
-    from tlscheck.cli.output import BUG, complain, say
+    from tlscheck.cli.output import BUG, complain, say, shown
 
     try:
         # The name is given: that of the file we were started by is anybody's choice.
@@ -46,9 +46,7 @@ def _main() -> NoReturn:
     except Exception:
         import traceback
 
-        from tlscheck.render.clean import clean
-
         for line in traceback.format_exc().splitlines():
-            say(clean(line))
+            say(shown(line))
         say("tlscheck: this is a bug; please report it with the lines above")
         sys.exit(BUG)

@@ -30,6 +30,7 @@ from tlscheck.cli.output import (
     deliver,
     fail,
     on_terminal,
+    shown,
     warn,
 )
 from tlscheck.cli.showing import FORMATS, rendered
@@ -337,7 +338,6 @@ def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None
     import tempfile
 
     from tlscheck.lab import process as labs
-    from tlscheck.render.clean import clean
 
     chosen = endpoints_of(configuring.effective(context), (), given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -353,9 +353,7 @@ def lab(context: click.Context, /, directory: Path | None, **given: Any) -> None
         except OSError as fault:
             fail(f"cannot write {place}: {words(fault)}", UNWRITABLE)
         planted = [s for s in running.stations if s.deviation]
-        data, bundle = (
-            shlex.quote(clean(str(place / name))) for name in ("endpoints.toml", "ca.pem")
-        )
+        data, bundle = (shlex.quote(shown(place / name)) for name in ("endpoints.toml", "ca.pem"))
         deliver(
             f"{len(running.endpoints)} endpoints on port {running.port}, {len(planted)} deviations "
             f"planted. From another terminal:\n\n"
@@ -404,12 +402,12 @@ def refresh(yes: bool, directory: Path | None) -> None:
         return
     if not yes and not on_terminal(sys.stdin):
         fail("nothing was written: there is no terminal to ask on; say --yes to write")
-    if yes or click.confirm(f"Write {clean(str(place))}?", err=True):
+    if yes or click.confirm(f"Write {shown(place)}?", err=True):
         try:
             written = refreshing.write(plan, place)
         except OSError as fault:
             fail(f"cannot write {place}: {words(fault)}", UNWRITABLE)
-        deliver("".join(f"wrote {clean(str(path))}\n" for path in written), None)
+        deliver("".join(f"wrote {shown(path)}\n" for path in written), None)
 
 
 @app.command()

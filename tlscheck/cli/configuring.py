@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from tlscheck.cli.output import PATH, deliver, fail
+from tlscheck.cli.output import PATH, deliver, fail, shown
+from tlscheck.io.secret import masked
 from tlscheck.io.settings import BY_NAME
 
 if TYPE_CHECKING:
@@ -98,12 +99,12 @@ def _as_json(found: Effective) -> str:
             "name": ".".join(setting.where),
             "value": _shown(getattr(found.settings, setting.name)),
             "layer": found.origins[setting.name].layer,
-            "origin": str(found.origins[setting.name]),
+            "origin": masked(str(found.origins[setting.name])),
             "variable": setting.variable,
         }
         for setting in BY_NAME.values()
     ]
-    document = {"file": str(found.file) if found.file else None, "settings": rows}
+    document = {"file": masked(str(found.file)) if found.file else None, "settings": rows}
     return json.dumps(document, indent=2, ensure_ascii=True).replace("\x7f", "\\u007f") + "\n"
 
 
@@ -113,11 +114,11 @@ def _as_table(found: Effective) -> str:
     from tlscheck.render.clean import clean
 
     rows = [
-        (".".join(setting.where), clean(_words(value)), clean(str(found.origins[setting.name])))
+        (".".join(setting.where), clean(_words(value)), shown(found.origins[setting.name]))
         for setting in BY_NAME.values()
         for value in (_shown(getattr(found.settings, setting.name)),)
     ]
-    read = f"Read: {clean(str(found.file))}" if found.file else "No file was read."
+    read = f"Read: {shown(found.file)}" if found.file else "No file was read."
     table = tabulate(rows, headers=["setting", "value", "from"], disable_numparse=True)
     return f"{table}\n\n{read}\n"
 
@@ -129,7 +130,8 @@ def _words(value: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """A value as JSON has it. Whatever is not a number is shown as text, a secret as "(set)"."""
+    """A value as JSON has it. Whatever is not a number is shown as text, a secret as "(set)" and
+    what looks like one masked."""
     if isinstance(value, tuple):
-        return [str(one) for one in value]
-    return value if value is None or isinstance(value, int | float) else str(value)
+        return [masked(str(one)) for one in value]
+    return value if value is None or isinstance(value, int | float) else masked(str(value))

@@ -22,6 +22,7 @@ import click
 from tlscheck.cli import asking, configuring, selection
 from tlscheck.cli.asking import RESUME_HOURS
 from tlscheck.cli.output import BUG, PATH, UNWRITABLE, Failed, complain, deliver, fail, log_as, warn
+from tlscheck.io.secret import masked
 from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -335,10 +336,10 @@ def _result(night: Night) -> str:
         "started": run.started if run else None,
         "finished": run.finished if run else None,
         "complete": run.complete if run else False,
-        "report": night.path,
+        "report": None if night.path is None else masked(night.path),
         "summary": report.summary if report else {},
         "changes": sum(c.weight in notice.TELLING for c in document.changes) if document else 0,
-        "problems": night.problems,
+        "problems": [masked(problem) for problem in night.problems],
         "status": night.status,
     }
     return json.dumps(result, ensure_ascii=True) + "\n"

@@ -65,10 +65,15 @@ def complain(fault: click.ClickException) -> NoReturn:
     fail(f"{fault.format_message().rstrip('.')}{hint}", fault.exit_code)
 
 
+def shown(given: object) -> str:
+    """A path, a value or a message to print: cleaned of whatever could play with the terminal, and
+    of what may be a secret that stands where none belongs."""
+    return clean(masked(str(given)))
+
+
 def warn(message: str, *, level: str = "warning") -> None:
-    """One line on stderr, cleaned of whatever could play with the terminal, and of what may be a
-    secret that stands where none belongs; the command goes on."""
-    line = f"tlscheck: {cut_middle(clean(masked(message)), MOST_MESSAGE)}"
+    """One line on stderr, as `shown`; the command goes on."""
+    line = f"tlscheck: {cut_middle(shown(message), MOST_MESSAGE)}"
     if _logs == ["json"]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         said = {"time": now, "level": level, "message": line.removeprefix("tlscheck: ")}

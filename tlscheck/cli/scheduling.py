@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlscheck.cli.output import fail, warn
+from tlscheck.io.secret import masked
 from tlscheck.io.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def unit(kind: str, found: Effective, given: Mapping[str, Any]) -> str:
     command += ["--reports", str(settings.reports.resolve()), *_options(found, given)]
     try:
         if kind == "cron":
-            return unit.cron(command, host=socket.gethostname())
+            return _open(unit.cron(command, host=socket.gethostname()))
         writes = [str(settings.reports.resolve())]
         if settings.metrics is not None:
             writes.append(str(settings.metrics.resolve().parent))
@@ -43,7 +44,14 @@ def unit(kind: str, found: Effective, given: Mapping[str, Any]) -> str:
         units = unit.systemd(command, writes=writes, reads=reads)
     except ValueError as fault:
         fail(f"--print-unit: {fault}")
-    return f"# tlscheck.service\n{units.service}\n# tlscheck.timer\n{units.timer}"
+    return _open(f"# tlscheck.service\n{units.service}\n# tlscheck.timer\n{units.timer}")
+
+
+def _open(text: str) -> str:
+    """`text`, if there is nothing to hide: with asterisks in it, it would be another one."""
+    if masked(text) != text:
+        fail("--print-unit: a path or an option looks like it holds a secret; call it otherwise")
+    return text
 
 
 def _options(found: Effective, given: Mapping[str, Any]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tlscheck.io.places import TomlLines, Where, fault, nearest
-from tlscheck.io.secret import secret_in
+from tlscheck.io.secret import masked, secret_in
 
 MAX_BYTES = 10_000_000
 
@@ -135,6 +135,7 @@ def near(name: str, known: Iterable[str]) -> str:
 
 def cut(text: str) -> str:
     """The start of what a file says, harmless to show."""
+    text = masked(text)  # before half a secret is left of it
     return clean(text if len(text) <= 60 else text[:60] + "...")
 
 

@@ -29,7 +29,7 @@ from tlscheck.core.policy import (
     Verified,
 )
 from tlscheck.io import places
-from tlscheck.io.datafile import Wrong
+from tlscheck.io.datafile import Wrong, refuse_secrets
 from tlscheck.io.disk import read, words
 from tlscheck.io.places import Where
 
@@ -92,6 +92,7 @@ def load(path: str | Path) -> Policy:
         line, what = places.fault(text, error)
         raise BadPolicy(f"{path}:{line}: {what}") from error
     try:
+        refuse_secrets(table, ())  # they would be in what policies show and explain print
         return _policy(_Table(table, ()))
     except Wrong as wrong:
         raise BadPolicy(f"{path}:{places.line(text, wrong.where)}: {wrong.what}") from None

@@ -16,21 +16,33 @@ _SECRETS = (
         "an access key id",
         re.compile(r"(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA|AGPA|AIPA|ANPA|ANVA|APKA|ASCA)[A-Z0-9]{16}"),
     ),
-    ("an account number", re.compile(r"(?<![A-Za-z0-9])[0-9]{12}(?![A-Za-z0-9])")),
+    (
+        "an account number",  # and not a minute: 202611260312
+        re.compile(
+            r"(?<![A-Za-z0-9])(?!20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+            r"(?:[01][0-9]|2[0-3])[0-5][0-9])[0-9]{12}(?![A-Za-z0-9])"
+        ),
+    ),
 )
 
 
+_MIXED = r"(?=[A-Za-z/+]*[0-9])(?=[0-9a-z/+]*[A-Z])(?=[0-9A-Z/+]*[a-z])"
+
 # The same in what a server says, or stands in an error; and what no file of ours would hold: a name
-# and its password without a scheme (a port is none), and a whole secret access key.
+# and its password without a scheme (a port is none), and a whole secret access key. Of a path it is
+# one part; in all it may have the length of a key, but has more slashes, or the name of a report.
+# A Path makes one slash of two.
 _SAID = re.compile(
     "|".join(
         (
-            r"(?<=//)[^\s/?#]*(?=@)",
+            r"(?:(?<=//)|(?<=:/))[^\s/?#]*(?=@)",
             r"(?<![^\s'\"=/])[^][\s/?#@:'\"=]{1,128}:(?![0-9]+@)[^][\s/?#]{1,256}(?=@)",
             _SECRETS[1][1].pattern,
             r"(?<!max-age=)(?<!max-age=\")" + _SECRETS[2][1].pattern,
-            r"(?<![A-Za-z0-9/+])(?=[A-Za-z/+]*[0-9])(?=[0-9a-z/+]*[A-Z])(?=[0-9A-Z/+]*[a-z])"
-            r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+            r"(?<![A-Za-z0-9/+])(?!(?:[A-Za-z0-9+]*/){4}|[A-Za-z0-9/+]*[0-9]{8}T[0-9]{6}Z)"
+            + _MIXED
+            + r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+            r"(?<![A-Za-z0-9+])" + _MIXED.replace("/", "") + r"[A-Za-z0-9+]{40}(?![A-Za-z0-9+=])",
         )
     )
 )
