@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -402,3 +403,45 @@ def test_one_bad_authority_hides_no_other(tmp_path: Path) -> None:
     )
     stores = {store.name: len(store.authorities) for store in trust.stores(bundle)}
     assert stores["ca-bundle"] == stores["certifi"] > 50
+
+
+# --- secrets -----------------------------------------------------------------------------------
+
+
+def test_a_secret_in_a_name_is_masked_and_the_true_names_decide(tmp_path: Path) -> None:
+    account, key, host = "123456789012", "AKIA" + "Z7" * 8, f"123456789012.{HOST}"
+    root, middle = f"Root {account}", f"me:hunter2@{HOST}"
+    uri = f"https://me:hunter2@{HOST}/"
+    long = f"https://{HOST}/{'-' * (500 - 9 - len(HOST))}{key}"  # its cut goes through the key
+    names = (host, *map(x509.UniformResourceIdentifier, (uri, long)))
+    leaf = certificate(key, middle, names=names, serial=0x123456789012)
+    above = certificate(middle, root, authority=True)
+    trusted = certificate(root, root, authority=True)
+    pem = serialization.Encoding.PEM
+    (tmp_path / "root.pem").write_bytes(trusted.public_bytes(pem))
+
+    def seen(*sent: x509.Certificate) -> list[dict[str, Any]]:
+        ders = tuple(each.public_bytes(serialization.Encoding.DER) for each in sent)
+        target = Target(Endpoint("e", "sts", "aws", "r", "standard", host), ADDRESS)
+        chain = Chain(ders, ("TLSv1.2",))
+        return list(chains.read(target, [chain], {}, ca_bundle=tmp_path / "root.pem", now=NOW))
+
+    found = seen(leaf, above)
+    first, second = found
+    text = json.dumps([{n: v for n, v in e.items() if n not in ("for_name", "serial")}
+                       for e in [*found, *seen(leaf)]])  # fmt: skip
+    for part in (account, "Z7Z7", "hunter2"):
+        assert part not in text
+    assert (first["subject"], first["issuer"], second["issuer"]) == (
+        "CN=***", f"CN=***@{HOST}", "CN=Root ***",
+    )  # fmt: skip
+    assert first["common_names"] == ["***"] and first["names"]["dns"] == [f"***.{HOST}"]
+    assert first["names"]["others"][0] == {"kind": "uri", "value": f"https://***@{HOST}/"}
+    assert first["for_name"] == {"name": host, "answer": "yes", "why": None}
+    assert first["trust"]["ca-bundle"] == {"answer": "yes", "why": None}
+    assert first["chain"]["path"] == [0, 1] and first["chain"]["missing"] is None
+    (alone,) = seen(leaf)
+    assert alone["chain"]["missing"] == f"CN=***@{HOST}"
+    assert first["serial"] == account  # it looks like an account's number, and is none
+    der = leaf.public_bytes(serialization.Encoding.DER)
+    assert first["fingerprint"] == hashlib.sha256(der).hexdigest()

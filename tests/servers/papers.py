@@ -48,10 +48,11 @@ def certificate(
     authority: bool = False,
     since: datetime | None = None,
     days: int = 90,
-    names: tuple[str, ...] = (HOST,),
+    names: tuple[str | x509.GeneralName, ...] = (HOST,),
     more: tuple[x509.ExtensionType, ...] = (),
     issuer_key: x509.AuthorityKeyIdentifier | None = None,
     bare: bool = False,
+    serial: int | None = None,
 ) -> x509.Certificate:
     """Signed by the EC key of `issuer`; keys go by the names of those who have them. `issuer_key`
     is what it says of that key, if not what is right; one that is `bare` says nothing of it, nor
@@ -64,7 +65,7 @@ def certificate(
         .subject_name(name(subject))
         .issuer_name(name(issuer))
         .public_key(mine.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(since)
         .not_valid_after(since + days * DAY)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
@@ -75,8 +76,8 @@ def certificate(
         builder = builder.add_extension(_usage(authority), critical=True)
         builder = builder.add_extension(issuer_key or right, critical=False)
     if not authority:
-        alternatives = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
-        builder = builder.add_extension(alternatives, critical=False)
+        every = [x509.DNSName(each) if isinstance(each, str) else each for each in names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(every), critical=False)
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(usage, critical=False)
     for extension in more:

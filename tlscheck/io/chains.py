@@ -20,6 +20,7 @@ from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
 from tlscheck.io import certificates, ocsp, signatures, timestamps, trust
 from tlscheck.io.der import Unreadable, translated
+from tlscheck.io.secret import masked
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -53,7 +54,8 @@ def read(
     - `chain.missing`: the issuer that was neither sent nor is in any store; `None` if there is
       none, and where some of those sent were not read
 
-    `https` is the answer of the HTTPS check. Never raises.
+    What looks like a secret in a name, or in a reason, is masked. `https` is the answer of the
+    HTTPS check. Never raises.
     """
     with warnings.catch_warnings():  # of cryptography, about what certificates should not hold
         warnings.simplefilter("ignore")
@@ -92,7 +94,24 @@ def _entries(
         leaf.update(counts)
         leaf["problems"].update(problems)
         leaf["chain"]["missing"] = _missing(leaf["chain"], chain.certificates, stores)
-        yield from entries
+        yield from map(_shown, entries)
+
+
+# What a server could write anything into; the host's name and the path are found by the true ones.
+_NAMED = ("subject", "issuer", "common_names", "names", "chain", "trust", "staple", "problems")
+
+
+def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _masked(value) if name in _NAMED else value for name, value in entry.items()}
+
+
+def _masked(value: Any) -> Any:
+    """A value of JSON, with asterisks for what may be a secret in its texts."""
+    if isinstance(value, dict):
+        return {name: _masked(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    return masked(value) if isinstance(value, str) else value
 
 
 def _said(answer: Answer, why: str | None) -> dict[str, Any]:
@@ -190,7 +209,7 @@ def _strictly(
         # As of a client: of a server's verifier a name is the question, too.
         path = builder.build_client_verifier().verify(leaf, list(others)).chain
     except verification.VerificationError as fault:
-        text = str(fault).partition("\n")[0][:160]
+        text = masked(str(fault).partition("\n")[0])[:160]
         return text.encode("ascii", "backslashreplace").decode() or "not said"
     if all(map(_is_meant, path, path[1:])):
         return None

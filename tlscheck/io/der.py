@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tlscheck.io.secret import masked
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -42,7 +44,7 @@ def _words(fault: BaseException) -> str:
     """A short reason, in ASCII whatever bytes the fault quotes."""
     if kind := re.search(r"kind: (\w+)", str(fault)):
         return f"malformed ({kind[1]})"
-    text = str(fault).partition("\n")[0][:100] or "cannot be read"
+    text = masked(str(fault).partition("\n")[0])[:100] or "cannot be read"
     return f"{type(fault).__name__}: {text}".encode("ascii", "backslashreplace").decode()
 
 

@@ -27,6 +27,7 @@ from tlscheck.io.der import (
     items,
     translated,
 )
+from tlscheck.io.secret import masked
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -115,6 +116,8 @@ def signature(parts: Parts, note: Note) -> dict[str, str | None]:
 
 def cut(text: str) -> str:
     """`text`, or its beginning (without half an escape) and an ellipsis."""
+    if len(text) > MOST_TEXT:
+        text = masked(text)  # before a secret is cut in two
     return text if len(text) <= MOST_TEXT else text[:MOST_TEXT].rstrip("\\") + "…"
 
 

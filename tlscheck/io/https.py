@@ -395,7 +395,7 @@ def _alert_of(reason: str) -> str | None:
 
 def _words(error: BaseException) -> str:
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return printable(said)
+    return shown(said)
 
 
 def shown(text: str) -> str:
