@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import TLSCHECK
+from tests.cli.program import TLSCHECK, run
 from tests.io.test_chains import s_server
 from tests.io.test_dns import serving
 from tests.servers import nginx
 from tests.servers.papers import HOST, Papers
 from tests.servers.process import ADDRESS, program
 from tlscheck.cli.selection import parse_endpoint
+from tlscheck.io import catalog
 
 VPCE = "vpce-0a1b2c3d4e5f-6g7h8i9j.sts.us-east-1.vpce.amazonaws.com"
 
@@ -148,3 +149,37 @@ def test_a_bundle_in_openssl_s_own_form_is_refused_and_mended_as_told(
     (target,) = report["endpoints"][0]["targets"]
     assert target["https"]["outcome"] == "yes"
     assert target["certificates"][0]["trust"]["ca-bundle"]["answer"] == "yes"
+
+
+@pytest.mark.parametrize("text", ["[::1]", "::1", "[0:0::0001]", "[::1]:443"])
+def test_an_ipv6_address_is_called_by_one_name(text: str, tmp_path: Path) -> None:
+    """That of RFC 3986, section 3.2.2, on the command line as in a file."""
+    found = parse_endpoint(f"{text}@127.0.0.1")
+    assert (found.id, found.host, found.port) == ("custom:[::1]:443", "::1", 443)
+    (tmp_path / "e.json").write_text(json.dumps([{"host": text.removesuffix(":443")}]))
+    (row,) = catalog.load([tmp_path / "e.json"])
+    assert (row.id, row.host) == (found.id, found.host)
+
+
+def test_an_endpoint_is_found_by_what_is_printed_of_it(tmp_path: Path) -> None:
+    scan = ("scan", "--depth", "quick", "--endpoint", "[::1]:1@127.0.0.1", "--endpoint",
+            "[::1]:2@127.0.0.1", "--endpoint", "A.example:3@127.0.0.1")  # fmt: skip
+    printed = [run(*scan, cwd=tmp_path) for _ in range(2)][-1].stdout
+    day = next((tmp_path / "reports").glob("*.json")).name[:8]
+    last = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+    for name, id_ in (("[::1]:1", "custom:[::1]:1"), ("[::1]:2", "custom:[::1]:2"),
+                      ("a.example:3", "custom:a.example:3")):  # fmt: skip
+        assert f" {name} " in printed
+        for text in (name, id_, name.upper()):
+            page = run("show", last, "--endpoint", text, cwd=tmp_path)
+            assert page.stdout.splitlines()[:2] == [id_, f"{name} ({_WHAT})"], page
+            told = run("history", text, cwd=tmp_path)
+            assert told.returncode == 0 and id_ in told.stdout, told
+    both = run("show", last, "--endpoint", "::1", cwd=tmp_path).stdout
+    assert "custom:[::1]:1\n" in both and "custom:[::1]:2\n" in both
+    assert "2 endpoints have the host" in run("history", "[::1]", cwd=tmp_path).stderr
+    same = run("diff", cwd=tmp_path)
+    assert same.returncode == 0, same
+
+
+_WHAT = "other, custom, -, standard"

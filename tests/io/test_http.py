@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from tlscheck.io import http, https
 TARGET = Target(Endpoint("e", "sts", "aws", "r", "standard", "sts.example.com"), ADDRESS)
 
 
-def asked(handler: Handler, timeout: float = 10.0) -> dict[str, Any]:
+def asked(handler: Handler, timeout: float = 10.0, **changes: Any) -> dict[str, Any]:
     async def run() -> dict[str, Any]:
         async with await asyncio.start_server(handler, ADDRESS, 0) as server:
             port = server.sockets[0].getsockname()[1]
-            return await http.check(TARGET, timeout=timeout, port=port)
+            target = replace(TARGET, endpoint=replace(TARGET.endpoint, **changes))
+            return await http.check(target, timeout=timeout, port=port)
 
     return asyncio.run(run())
 
@@ -59,6 +61,15 @@ def test_what_a_redirect_tells_the_one_who_asked_is_left_out() -> None:
     answer = b"HTTP/1.1 302 x\r\nLocation: https://me:hunter2@x/y?X-Amz-Signature=1f#z\r\n\r\n"
     found = asked(saying(answer))
     assert (found["location"], found["secure"]) == ("https://***@x/y?***", True)
+
+
+@pytest.mark.parametrize("host", ["::1", "192.0.2.1", "sts.example.com"])
+def test_a_host_is_asked_for_as_a_url_has_it(host: str) -> None:
+    """RFC 9110, section 7.2: an IPv6 address in brackets."""
+    seen: list[bytes] = []
+    asked(saying(b"HTTP/1.1 200 x\r\n\r\n", seen), host=host)
+    shown = f"[{host}]" if ":" in host else host
+    assert b"\r\nhost: " + shown.encode() + b":" in seen[0].lower()
 
 
 def test_not_modified_leads_nowhere() -> None:

@@ -178,10 +178,12 @@ def history(
 
 def _endpoint_id(text: str, known: Mapping[str, Facts]) -> str:
     from tlscheck.core.diff import PRESENT
+    from tlscheck.core.names import calls
 
     if text in known:
         return text
-    hosts = [i for i, facts in known.items() if facts[PRESENT].values[0].rpartition(":")[0] == text]
+    places = {i: facts[PRESENT].values[0].rpartition(":") for i, facts in known.items()}
+    hosts = [i for i, (host, _, port) in places.items() if calls(text, host, port)]
     if len(hosts) > 1:
         fail(f"{len(hosts)} endpoints have the host {text}; give an id: {', '.join(sorted(hosts))}")
     if not hosts:

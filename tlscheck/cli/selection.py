@@ -12,6 +12,7 @@ import click
 
 from tlscheck.cli.output import PATH, fail
 from tlscheck.core.model import Endpoint
+from tlscheck.core.names import bracketed
 from tlscheck.io import catalog
 from tlscheck.io.datafile import BadFile
 from tlscheck.io.secret import secret_in
@@ -86,7 +87,7 @@ def parse_endpoint(text: str) -> Endpoint:
     labels = host.split(".")[:3]
     service = next((s for s in ("sts", "iam") if host.startswith(s) or s in labels), "other")
     return Endpoint(
-        f"custom:{host}:{port}", service, "custom", "-", "standard", host, port,
+        f"custom:{bracketed(host)}:{port}", service, "custom", "-", "standard", host, port,
         addresses=addresses,
     )  # fmt: skip
 
@@ -104,9 +105,9 @@ def _host_port(text: str, name: str) -> tuple[str, int]:
         host, bracket, rest = name[1:].partition("]")
         if not bracket or not _address(host) or (rest and not rest.startswith(":")):
             fail(f"--endpoint {text}: give an IPv6 address as [ADDRESS]:PORT")
-        port = rest[1:]
-    elif _address(name):
-        host, port = name, ""
+        (host,), port = _address(host), rest[1:]
+    elif address := _address(name):
+        (host,), port = address, ""
     else:
         host, colon, port = name.partition(":")
         if colon and not port:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tlscheck.cli.output import fail, on_terminal
+from tlscheck.core.names import calls
 from tlscheck.io.secret import masked, secret_in
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def in_full(report: Report, wanted: str, form: str, where: str) -> str:
 
 def _chosen(report: Report, wanted: str, where: str) -> list[EndpointReport]:
     found = [e for e in report.endpoints if e.id == wanted]
-    found = found or [e for e in report.endpoints if e.host == wanted.lower().rstrip(".")]
+    found = found or [e for e in report.endpoints if calls(wanted, e.host, e.port)]
     if not found:
         import difflib
 

@@ -1,9 +1,23 @@
-"""Whether a certificate is for a name: RFC 9525, section 6. Pure."""
+"""Names of hosts: how they are written, and whether a certificate is for one (RFC 9525, section 6).
+Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: RFC 3986, section 3.2.2."""
+    return f"[{host}]" if ":" in host else host
+
+
+def calls(text: str, host: str, port: object) -> bool:
+    """Whether `text` is what a host is called by, alone or with its port, in any of its spellings
+    that we print."""
+    wanted, name = text.lower().rstrip("."), host.lower()
+    place = bracketed(name)
+    return wanted in (name, place, f"{place}:{port}")
 
 
 def is_for(name: str, dns: Iterable[str], addresses: Iterable[str]) -> bool:

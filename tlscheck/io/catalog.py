@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tlscheck.core.model import Endpoint
+from tlscheck.core.names import bracketed
 from tlscheck.io import formats
 from tlscheck.io.datafile import (
     BadFile,
@@ -257,11 +258,10 @@ def _endpoint(row: dict[str, Any], where: Where) -> Endpoint:
         raise Wrong(where, 'host is missing; every endpoint needs one: host = "NAME"')
     values = {name: _value(name, value, (*where, name)) for name, value in row.items()}
     host, port = values["host"], values.get("port", 443)
-    shown = f"[{host}]" if ":" in host else host
     label = host.partition(".")[0].partition("-")[0]
     alias = values.get("alias_of")
     values = {
-        "id": f"custom:{shown}:{port}",
+        "id": f"custom:{bracketed(host)}:{port}",
         "service": label if label in ("sts", "iam") else "other",
         "partition": "custom",
         "region": "-",

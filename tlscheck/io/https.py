@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlscheck.core import registry
 from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
-from tlscheck.core.names import is_for
+from tlscheck.core.names import bracketed, is_for
 from tlscheck.core.reach import EXPIRED
 from tlscheck.io import secret, trust
 
@@ -136,9 +136,10 @@ async def requested(
     import httpx
 
     endpoint = target.endpoint
-    address = f"[{target.address}]" if ":" in target.address else target.address
+    address = bracketed(target.address)
     usual = {"https": 443, "http": 80}[scheme]
-    host = endpoint.host if port == usual else f"{endpoint.host}:{port}"
+    host = bracketed(endpoint.host)
+    host = host if port == usual else f"{host}:{port}"
     opened: list[Any] = []
     clock = asyncio.get_running_loop().time
     times: dict[str, float] = {}

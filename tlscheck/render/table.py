@@ -18,6 +18,7 @@ from tlscheck.core.model import (
     Verdict,
     worst,
 )
+from tlscheck.core.names import bracketed
 from tlscheck.render.clean import clean, columns, cut, cut_middle, wide, wrap
 
 _HEADERS = ("verdict", "endpoint", "versions", "note")
@@ -94,8 +95,9 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
 
 def _row(endpoint: EndpointReport, own: Sequence[Finding], common: int) -> _Row:
     verdict = worst(tuple(finding.verdict for finding in own))
-    port = "" if endpoint.port == common else f":{endpoint.port}"
-    host = clean(endpoint.host) + port
+    host = clean(endpoint.host)
+    if endpoint.port != common:
+        host = f"{bracketed(host)}:{endpoint.port}"
     addresses = [target.address for target in endpoint.targets]
     return _Row(verdict, endpoint.id, host, _versions(endpoint), _note(verdict, own, addresses))
 
