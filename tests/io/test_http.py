@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.io.test_https import Handler, saying
+from tests.io.test_https import Handler, good, of_server, saying
 from tests.servers import nginx
 from tests.servers.process import ADDRESS, free_port
 from tlscheck.core.model import Endpoint, Target
 from tlscheck.io import http, https
+from tlscheck.lab.authority import Authority
 
 TARGET = Target(Endpoint("e", "sts", "aws", "r", "standard", "sts.example.com"), ADDRESS)
 
@@ -70,6 +73,41 @@ def test_a_host_is_asked_for_as_a_url_has_it(host: str) -> None:
     asked(saying(b"HTTP/1.1 200 x\r\n\r\n", seen), host=host)
     shown = f"[{host}]" if ":" in host else host
     assert b"\r\nhost: " + shown.encode() + b":" in seen[0].lower()
+
+
+def interim(many: int | None) -> Handler:
+    """So many interim answers (`None`: without end), and then the answer."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1 << 14)
+        with contextlib.suppress(OSError):
+            for _ in itertools.repeat(None) if many is None else range(many):
+                writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+                await writer.drain()
+            writer.write(b"HTTP/1.1 200 x\r\n\r\n")
+        writer.close()
+
+    return handler
+
+
+def test_interim_answers_without_end_are_no_answer_and_soon_over(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    authority = Authority(tmp_path_factory.mktemp("ca"))
+    why = "interim answers (1xx) alone, more than 256 KiB of them"
+    clear = asked(interim(None), timeout=60.0)
+    tls = of_server(authority, interim(None), good(authority), timeout=60.0)
+    assert (clear["outcome"], clear["why"]) == (tls["outcome"], tls["why"]) == ("unknown", why)
+
+
+def test_a_hundred_interim_answers_are_skipped() -> None:
+    assert asked(interim(100))["status"] == 200
+
+
+def test_a_head_as_long_as_it_may_be_is_read_beside_what_follows() -> None:
+    fields = b"".join(b"x%d: %s\r\n" % (n, b"y" * 9000) for n in range(10))
+    answer = b"HTTP/1.1 200 x\r\n" + fields + b"\r\n" + b"z" * 500_000
+    assert asked(saying(answer))["status"] == 200
 
 
 def test_not_modified_leads_nowhere() -> None:

@@ -33,6 +33,7 @@ ATTEMPTS = 3
 PAUSE = 0.2  # seconds before the first repetition; twice as long before the next
 MOST_HEADER = 200  # characters of a header that are kept
 MOST_LOOKED_AT = 8192  # characters of it that are searched for secrets
+MOST_READ = 256 << 10  # bytes up to the head of the answer, which h11 lets have 100 KiB of them
 
 # X509_V_ERR_* of OpenSSL, where its own words are not plain.
 _EXPIRED, _NOT_YET, _SELF_SIGNED = 10, 9, 18
@@ -132,7 +133,8 @@ async def requested(
     target: Target, scheme: str, port: int, context: ssl.SSLContext
 ) -> AsyncIterator[tuple[httpx.Response, float]]:
     """One GET for `/` at the target's address: the head of what came, its body unread, and the
-    seconds from the request to it. Raises what httpx does, and what `trust.causes` finds in it."""
+    seconds from the request to it. Raises what httpx does, what `trust.causes` finds in it, and
+    `_Endless`."""
     import httpx
 
     endpoint = target.endpoint
@@ -148,6 +150,8 @@ async def requested(
         times[event] = clock()
         if event == "connection.connect_tcp.complete":
             opened.append(info["return_value"])
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            _bound(info["return_value"])
 
     request = httpx.Request(
         "GET",
@@ -178,6 +182,26 @@ async def requested(
         # httpcore leaves the socket open when it is cancelled within a handshake.
         for stream in opened:
             await stream.aclose()
+
+
+class _Endless(Exception):
+    """What came is no answer yet, and too much. A head too long is refused by h11 before."""
+
+
+def _bound(stream: Any) -> None:
+    """Lets a stream of httpcore give no more than `MOST_READ` bytes: it has no limit for interim
+    answers (RFC 9110, section 15.2), each of which is skipped."""
+    read, left = stream.read, MOST_READ
+
+    async def bounded(most: int, timeout: float | None = None) -> bytes:
+        nonlocal left
+        data: bytes = await read(most, timeout=timeout)
+        left -= len(data)
+        if left < 0:
+            raise _Endless
+        return data
+
+    stream.read = bounded
 
 
 def header(response: httpx.Response, name: str) -> str | None:
@@ -333,6 +357,8 @@ def _http_fault(error: Exception) -> tuple[str, bool]:
     import httpx
 
     match error:
+        case _Endless():
+            return f"interim answers (1xx) alone, more than {MOST_READ >> 10} KiB of them", False
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
             return "closed without an HTTP answer", True
         case httpx.RemoteProtocolError() if "too long" in str(error):
