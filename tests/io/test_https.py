@@ -105,6 +105,7 @@ def test_any_http_answer_is_a_yes(lab: Lab) -> None:
         "version": "TLSv1.3",
         "suite": "TLS_AES_256_GCM_SHA384",
         "server": "tlscheck-lab",
+        "ticket": False,
     }
 
 

@@ -206,3 +206,26 @@ def _silent(target: TargetReport) -> Sequence[str]:
         if isinstance(said, dict) and said["answer"] == "unknown"
         and name not in ("signature_schemes", "public_value_reuse")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [(("-tls1_3",), {"answer": "yes", "why": "with the HTTPS answer, in TLS 1.3"}),
+     (("-tls1_3", "-num_tickets", "0"), {"answer": "unknown", "why": "TLS 1.3 gives tickets at any"
+      " time; none came before the HTTPS answer"}),
+     (("-num_tickets", "0"), {"answer": "yes", "why": None})],
+    ids=["1.3", "1.3 without", "1.2 tells"],
+)  # fmt: skip
+def test_a_ticket_of_tls_1_3_is_seen_in_the_https_request(
+    tmp_path: Path, flags: Sequence[str], said: dict[str, Any]
+) -> None:
+    made = certificates.make(tmp_path / "certificates")
+    with s_server(tmp_path, "-cert_chain", made.chain("rsa"), *flags) as server:
+        found = observed(server.address, server.port, "localhost", ca_bundle=made.ca)
+        assert found.https["outcome"] == "yes" and "ticket" not in found.https
+        assert found.features["session_tickets"] == said
+        distrusted = observed(server.address, server.port, "localhost")
+    assert distrusted.https["outcome"] == "no"
+    if "-tls1_3" in flags:
+        why = "TLS 1.3 gives tickets only after the handshake"
+        assert distrusted.features["session_tickets"] == {"answer": "unknown", "why": why}

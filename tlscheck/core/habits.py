@@ -121,8 +121,22 @@ def _encrypt_then_mac(asked: Asked, old: Version | None) -> dict[str, Any]:
 
 def _tickets(plain: Sequence[Flight], asked: Asked) -> dict[str, Any]:
     if not plain and not asked:
-        return _is("unknown", "TLS 1.3 gives tickets only after the handshake")
+        return _is("unknown", _AFTER)
     return _extension(plain, asked, flight.SESSION_TICKET, "")
+
+
+_AFTER = "TLS 1.3 gives tickets only after the handshake"
+
+
+def late(features: dict[str, Any], ticket: bool | None) -> dict[str, Any]:
+    """`features` with whether the HTTPS request, which ends its handshake, got a ticket in TLS 1.3
+    (RFC 8446, section 4.6.1), where no older version tells; `None` where it did not get so far.
+    That there was none is no "no": one may come at any time."""
+    if ticket is None or features.get("session_tickets") != _is("unknown", _AFTER):
+        return features
+    got = _is("yes", "with the HTTPS answer, in TLS 1.3")
+    none = _is("unknown", "TLS 1.3 gives tickets at any time; none came before the HTTPS answer")
+    return {**features, "session_tickets": got if ticket else none}
 
 
 def _stapling(done: Mapping[str, Asked]) -> dict[str, Any]:

@@ -222,6 +222,7 @@ def _answered(response: httpx.Response, target: Target, seconds: float) -> dict[
             return answer("no", f"certificate is not for {name}")
     cipher = tls.cipher()
     leaf = tls.getpeercert(binary_form=True)
+    session = tls.session if tls.version() == "TLSv1.3" else None
     return answer(
         "yes",
         status=response.status_code,
@@ -232,6 +233,7 @@ def _answered(response: httpx.Response, target: Target, seconds: float) -> dict[
         strict_transport_security=header(response, "strict-transport-security"),
         first_byte_ms=round(seconds * 1000),
         leaf=hashlib.sha256(leaf).hexdigest() if leaf else None,
+        ticket=session.has_ticket if session else None,
     )
 
 
@@ -247,14 +249,16 @@ def answer(
     strict_transport_security: str | None = None,
     first_byte_ms: int | None = None,
     leaf: str | None = None,
+    ticket: bool | None = None,
 ) -> dict[str, Any]:
-    """The report's `https` of a target: all its keys, `None` where nothing was learned.
+    """The report's `https` of a target, and `ticket`: all keys, `None` where nothing was learned.
 
     `outcome` is yes, no or unknown, `status` HTTP's, `suite` an IANA name; `alpn`, `server` and
     `strict_transport_security` are as sent, `first_byte_ms` the milliseconds from the request to
     the head of the answer, `leaf` the SHA-256 of the certificate that was verified. `group` is not
-    told by Python's ssl: it is known only where the server has but one. What looks like a secret
-    in a header is masked.
+    told by Python's ssl: it is known only where the server has but one. `ticket`, whether one came
+    by then in TLS 1.3, is for `features`, and not in the report. What looks like a secret in a
+    header is masked.
     """
     return {
         "outcome": outcome,
@@ -268,6 +272,7 @@ def answer(
         "strict_transport_security": strict_transport_security,
         "first_byte_ms": first_byte_ms,
         "leaf": leaf,
+        "ticket": ticket,
     }
 
 

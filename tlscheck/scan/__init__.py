@@ -24,6 +24,7 @@ from tlscheck.core.explore import (
     opening,
 )
 from tlscheck.core.features import Looked
+from tlscheck.core.habits import late
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello
@@ -109,7 +110,7 @@ class Run:
             prober.log.clear()
         _add_group(answered, facts)
         mixed = mixed or odd
-        features = dict(found.features)
+        features = dict(late(found.features, answered.pop("ticket", None)))
         if notes := [note for fact in facts for note in fact.told()]:
             features["notes"] = list(dict.fromkeys(notes))
         if strays := [stray for fact in facts for stray in fact.strays]:
