@@ -18,6 +18,7 @@ from tests.injection.sinks import Said, found, places, planted, run
 from tests.injection.stand_ins import no_lab, no_refresh, no_scan
 from tests.injection.test_arguments import PARAMETERS, PATHS, invocations, prepare, strays
 from tests.injection.test_files import POLICY
+from tests.injection.ways import REPORT, STRINGS
 from tests.injection.ways import quick as quick  # a fixture for all of them
 from tlscheck.io.secret import secret_in
 from tlscheck.io.settings import SETTINGS
@@ -196,6 +197,24 @@ def test_a_secret_in_a_policy_is_refused_and_not_repeated(secret: str) -> None:
             with no_scan():
                 silent(run(*words, "./p.toml"), place)
         silent(run("explain", "./p.toml/versions"), place)
+
+
+@pytest.mark.parametrize("place", STRINGS, ids=lambda place: ".".join(map(str, place)))
+def test_a_secret_in_a_report_of_others_is_not_repeated(place: tuple[Any, ...]) -> None:
+    """A serial number is no secret, and may have the length of one."""
+    if place[-1] == "serial":
+        return
+    seeded = planted(REPORT, place, " ".join(SECRETS.values()))
+    Path("reports").mkdir()
+    for night, document in enumerate((REPORT, seeded), 1):
+        name = f"20261{night:03}T020000Z-{night:08x}.json"
+        Path("reports", name).write_text(json.dumps(document))
+    new, reports = f"reports/{name}", ["--reports", "reports"]
+    for words in (["show", new], ["show", new, "--format", "json"], ["evaluate", new],
+                  ["show", new, "--endpoint", REPORT["endpoints"][0]["id"]], ["diff"],
+                  ["evaluate", new, "--format", "json"], ["diff", "--format", "json"],
+                  ["history"], ["history", "--format", "json"]):  # fmt: skip
+        silent(run(*words, *reports), words)
 
 
 def test_a_bug_says_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import click
 from tlscheck.cli import configuring
 from tlscheck.cli.output import FAILED, PATH, deliver, fail, on_terminal, warn
 from tlscheck.cli.showing import in_full, rendered
+from tlscheck.io.secret import masked
 from tlscheck.io.settings import DEFAULTS
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def history(
         name = _endpoint_id(endpoint, known)
     found = follow(seen, confirm=confirm, only=name)
     render = {"table": rendering.render, "json": rendering.as_json}[form]
-    deliver(render(found, name), output)
+    deliver(masked(render(found, name)), output)  # whoever wrote these reports
 
 
 def _endpoint_id(text: str, known: Mapping[str, Facts]) -> str:

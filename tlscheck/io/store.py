@@ -13,6 +13,7 @@ from typing import Any
 from tlscheck.core.model import Report
 from tlscheck.io.disk import CannotWrite, check_writable, words, write
 from tlscheck.io.disk import read as read_bytes
+from tlscheck.io.secret import masked
 
 __all__ = [
     "BadReport",
@@ -144,7 +145,8 @@ def data(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path) -> Report:
-    """Read a report. Raises `BadReport` with the file and the place of what is wrong."""
+    """Read a report, whoever wrote it: what looks like a secret in it is masked. Raises `BadReport`
+    with the file and the place of what is wrong."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -164,7 +166,7 @@ def read(path: Path) -> Report:
     if found != "tlscheck-report/1":
         raise BadReport(f'{path}: "schema" must be "tlscheck-report/1"; is it a report?')
     try:
-        return TypeAdapter(Report).validate_python(document, extra="forbid")
+        return TypeAdapter(Report).validate_python(_masked(document), extra="forbid")
     except ValidationError as fault:
         first = fault.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -180,6 +182,18 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is no number")
     return number
+
+
+def _masked(node: Any) -> Any:
+    match node:
+        case str():
+            return masked(node)
+        case list():
+            return [_masked(each) for each in node]
+        case dict():  # a serial number may have the length of an account's
+            return {key: v if key == "serial" else _masked(v) for key, v in node.items()}
+        case _:
+            return node
 
 
 def _deeper(node: Any, most: int) -> bool:
