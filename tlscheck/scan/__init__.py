@@ -313,15 +313,16 @@ async def scan(
     When `stop` is set, what was learned by then is reported, and the rest as interrupted.
     """
     run = Run(world, endpoints)
-    done: list[EndpointReport] = []
+    done = spent = 0
 
     async def one(endpoint: Endpoint) -> EndpointReport:
+        nonlocal done, spent
         report = await run.endpoint(endpoint)
         if not stop.is_set():
             world.finished(report)
-        done.append(report)
-        spent = sum(t.connections for r in done for t in r.targets)
-        world.progress(len(done), len(endpoints), spent)
+        done += 1
+        spent += sum(target.connections for target in report.targets)
+        world.progress(done, len(endpoints), spent)
         return report
 
     work = asyncio.gather(*map(one, endpoints))
