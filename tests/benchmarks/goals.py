@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -105,10 +106,13 @@ def _alike(found: Found) -> Iterator[Fact]:
             if pace == "gentle":  # two at once take a round trip for each connection
                 continue
             each, rounds = row.middle("each"), row.middle("rounds")
+            # A connect and an answer are two, and so many turns are needed at so many at once.
+            least = 2 * math.ceil(each / AT_ONCE.get(pace, math.inf))
+            why = f" (with {AT_ONCE[pace]} at once not below {least})" if pace in AT_ONCE else ""
             yield (
                 f"one configured like an earlier one, {pace}: at most {ALIKE_CONNECTIONS} "
                 f"connections in at most {ALIKE_ROUNDS:g} round trips",
-                f"{each:.0f} in {rounds:.1f}",
+                f"{each:.0f} in {rounds:.1f}{why}",
                 each <= ALIKE_CONNECTIONS and rounds <= ALIKE_ROUNDS + ROUNDING,
             )
 
