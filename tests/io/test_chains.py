@@ -255,6 +255,60 @@ def test_what_is_not_looked_at_is_not_missing(papers: Papers) -> None:
     }  # fmt: skip
 
 
+def told(papers: Papers, *sent: bytes, https: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What is told of the leaf of a chain, without a server."""
+    target = Target(Endpoint("e", "sts", "custom", "-", "standard", HOST), "127.0.0.1")
+    chain = Chain(sent, ("TLSv1.2",))
+    return chains.read(target, [chain], https or {}, ca_bundle=papers.bundle, now=NOW)[0]
+
+
+def der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def test_a_name_is_found_among_more_than_a_report_lists(papers: Papers) -> None:
+    names = tuple(f"host-{nth}.example.com" for nth in range(300))
+    found = told(papers, der(papers.leaf(names=(*names, HOST))), der(papers.middle))
+    assert found["names"]["more"] == 201 and found["for_name"]["answer"] == "yes"
+    found = told(papers, der(papers.leaf(names=names)), der(papers.middle))
+    assert found["for_name"]["answer"] == "no"
+
+
+def test_an_issuer_that_a_store_has_is_not_missing_to_who_cannot_be_read_whole(
+    papers: Papers,
+) -> None:
+    """A leaf that ends in a leap second, which nobody reads."""
+    good = der(certificate("leaf", "Root"))
+    at = good.index(b"Z", good.index(b"Z\x17") + 1)
+    found = told(papers, good[: at - 2] + b"60" + good[at:])
+    assert "not_after" in found["problems"]
+    assert found["chain"]["awaited"] == "CN=Root" and found["chain"]["missing"] is None
+
+
+def test_a_long_path_leads_into_no_store_that_it_does_not_lead_into(papers: Papers) -> None:
+    path = [certificate("Deep 0", "Root", authority=True)]
+    for nth in range(1, 12):
+        path.append(certificate(f"Deep {nth}", f"Deep {nth - 1}", authority=True))
+    leaf = certificate("leaf", "Deep 11")
+    found = told(papers, *map(der, (leaf, *reversed(path))))
+    assert found["trust"]["certifi"]["answer"] == "no"
+    assert found["trust"]["ca-bundle"]["answer"] in ("yes", "unknown")
+
+
+def test_what_openssl_does_not_take_is_not_said_to_be_trusted(
+    papers: Papers, tmp_path: Path
+) -> None:
+    """An intermediate as a stranger signed it goes before the one that leads to an authority:
+    some look for another path then, and OpenSSL does not."""
+    crossed = certificate("Middle", "Nobody", authority=True)
+    file, rest = papers.file("leaf", papers.leaf()), papers.file("chain", crossed, papers.middle)
+    with s_server(tmp_path, file, papers.key_file(), rest) as server:
+        target = observed(server.address, server.port, HOST, ca_bundle=papers.bundle)
+    assert target.https["outcome"] == "no"
+    trust = target.certificates[0]["trust"]["ca-bundle"]
+    assert trust["answer"] == "unknown" and "OpenSSL does not take it" in trust["why"]
+
+
 def test_a_path_that_the_web_would_not_take_is_unknown_and_no_no(
     papers: Papers, tmp_path: Path
 ) -> None:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlscheck.core.features import Chain
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import is_for
-from tlscheck.io import certificates, ocsp, signatures, timestamps, trust
-from tlscheck.io.der import Unreadable, translated
+from tlscheck.io import certificates, extensions, ocsp, signatures, timestamps, trust
+from tlscheck.io.der import Parts, Unreadable, translated
 from tlscheck.io.secret import masked
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 Extension = TypeVar("Extension", bound="x509.ExtensionType")
 
-MOST_DEEP = 8  # certificates between a leaf and an authority
+MOST_DEEP = certificates.MOST_CHAIN  # certificates between a leaf and an authority
 MOST_TRIES = 200  # signatures that are tried for one chain and store
+MOST_NAMES = 5000  # of a leaf, that are searched for the one to verify
 
 _DAY = timedelta(days=1)
 
@@ -77,13 +78,18 @@ def _entries(
             continue
         leaf = entries[0]
         verified = https.get("outcome") == "yes" and https.get("leaf") == leaf["fingerprint"]
+        # Of several leaves nobody says which was refused.
+        refusal = _refusal(https) if len(chains) == 1 else None
         leaf["versions"] = list(chain.versions)
         leaf["days_left"] = _days(now, _time(leaf, "not_after"))
         leaf["lifetime_days"] = _days(_time(leaf, "not_before"), _time(leaf, "not_after"))
-        leaf["for_name"] = _for_name(target, leaf)
+        leaf["for_name"] = _for_name(target, leaf, chain.certificates[0])
         leaf["trust"] = {
             store.name: _said(
-                *_trusted(chain.certificates, store, now, verified and store.name == asked)
+                *_agreed(
+                    _trusted(chain.certificates, store, now, verified and store.name == asked),
+                    refusal if store.name == asked else None,
+                )
             )
             for store in stores
         }
@@ -114,6 +120,21 @@ def _masked(value: Any) -> Any:
     return masked(value) if isinstance(value, str) else value
 
 
+def _refusal(https: Mapping[str, Any]) -> str | None:
+    """What OpenSSL has against a certificate, its names apart; `None` where nothing."""
+    why = https.get("why")
+    if https.get("outcome") != "no" or not isinstance(why, str):
+        return None
+    return why if why.startswith("certificate") and " not for " not in why else None
+
+
+def _agreed(said: tuple[Answer, str | None], refusal: str | None) -> tuple[Answer, str | None]:
+    """What one verifier says, unknown where another refuses what it takes."""
+    if said[0] != "yes" or refusal is None:
+        return said
+    return "unknown", f"a path is there, but OpenSSL does not take it: {refusal}"
+
+
 def _said(answer: Answer, why: str | None) -> dict[str, Any]:
     return {"answer": answer, "why": why}
 
@@ -128,11 +149,13 @@ def _days(since: datetime | None, until: datetime | None) -> int | None:
     return None if since is None or until is None else (until - since) // _DAY
 
 
-def _for_name(target: Target, leaf: Mapping[str, Any]) -> dict[str, Any]:
+def _for_name(target: Target, leaf: Mapping[str, Any], der: bytes) -> dict[str, Any]:
     name = target.endpoint.verify_name or target.endpoint.sni
     names = leaf.get("names")
     if names is None:
         return {"name": name, **_said("unknown", leaf["problems"].get("names", "not read"))}
+    if names["more"]:  # a report lists some of them, and the name may be any
+        names = extensions.names(Parts.of(der), str, MOST_NAMES)
     if is_for(name, names["dns"], names["ip"]):
         return {"name": name, **_said("yes", None)}
     if names["more"] or "names" in leaf["problems"]:
@@ -298,8 +321,12 @@ def _subject(certificate: x509.Certificate) -> str | None:
 
 
 def _name(name: x509.Name) -> str:
+    return _compared(name.rfc4514_string())
+
+
+def _compared(name: str) -> str:
     """A name as it is compared: without regard to case, spaces and kinds of strings."""
-    return " ".join(name.rfc4514_string().casefold().split())
+    return " ".join(name.casefold().split())
 
 
 def _path(leaf: x509.Certificate, others: Sequence[x509.Certificate], store: trust.Store) -> bool:
@@ -353,8 +380,12 @@ def _missing(
 ) -> str | None:
     if chain["complete"] or chain["sent"] > chain["read"]:  # what is not read may be the one
         return None
+    awaited = chain["awaited"]
     last = _certificate(ders[chain["path"][-1]])
-    wanted = _issuer(last) if last is not None else None
+    if last is not None:
+        wanted = _issuer(last)
+    else:  # a name can be read where the certificate cannot be as a whole
+        wanted = _compared(awaited) if isinstance(awaited, str) else None
     subjects = (_subject(root) for store in stores for root in store.authorities)
     if wanted is not None and wanted in subjects:
         return None
@@ -362,5 +393,4 @@ def _missing(
     # A root may be sent as another signed it that no store has, and an issuer may be sent twice.
     if leaf and any(_path(leaf, [c for c in others if c], store) for store in stores):
         return None
-    awaited = chain["awaited"]
     return awaited if isinstance(awaited, str) else "its issuer's name cannot be read"

@@ -41,14 +41,14 @@ _AUTHORITY_INFORMATION = encoded(OID, bytes.fromhex("2b06010505070101"))
 _TLS_FEATURE = encoded(OID, bytes.fromhex("2b06010505070118"))
 
 
-def names(parts: Parts, note: Note) -> dict[str, Any]:
+def names(parts: Parts, note: Note, most: int = MOST_NAMES) -> dict[str, Any]:
     found: dict[str, Any] = {"dns": [], "ip": [], "others": [], "more": 0}
     extension = parts.extension(ALTERNATIVE_NAMES)
     if extension is None:
         return found
     body, at = inside(content(extension), SEQUENCE), 0
     try:
-        for item in islice(items(body), MOST_NAMES):
+        for item in islice(items(body), most):
             at += len(item.whole)
             try:
                 with translated():
