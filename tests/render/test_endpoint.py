@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -59,6 +60,23 @@ def test_who_was_right_is_told() -> None:
     assert "compared TLSv1.2           disagree\n      TLS_X: sslyze is right" in text
 
 
+@pytest.mark.parametrize(
+    ("staple", "says"),
+    [
+        ({"status": None, "why": "cannot be read: x"}, "says nothing: cannot be read: x"),
+        ({"status": "revoked", "revoked": "2026-11-01T00:00:00Z", "age_hours": 7},
+         "revoked, since 2026-11-01T00:00:00Z, 7 hours old; about this one"),
+        ({"status": "good", "why": "out of date: begins 2026-11-27T00:00:00Z", "age_hours": -20},
+         "good: out of date: begins 2026-11-27T00:00:00Z; about this one"),
+    ],
+)  # fmt: skip
+def test_a_staple_is_told_in_words_that_fit_it(staple: dict[str, Any], says: str) -> None:
+    target = replace(ONE.targets[1], certificates=({"staple": staple},))
+    text = page.render(REPORT, replace(ONE, targets=(target,)), width=200)
+    (line,) = (line for line in text.splitlines() if line.startswith("    staple"))
+    assert says in line and "- hours" not in line
+
+
 def test_what_has_not_begun_has_no_days_left() -> None:
     leaf = {**ONE.targets[0].certificates[0], "days_left": 93, "lifetime_days": 90}
     target = replace(ONE.targets[0], certificates=(leaf,))
@@ -83,7 +101,7 @@ def test_an_old_report_is_shown_without_what_it_has_not() -> None:
     assert "Certificate" not in text and "HTTPS" not in text and "No rule was held" in text
 
 
-@pytest.mark.parametrize("what", [ONE.id, ONE.host, ONE.host.upper() + "."])
+@pytest.mark.parametrize("what", [ONE.id, ONE.host, ONE.host.upper() + ".", f"{ONE.host}:443"])
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_it_is_found_by_id_or_host(
     what: str, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -28,6 +28,7 @@ from tlscheck.render.clean import clean, columns, cut, cut_middle, wrap
 from tlscheck.render.table import render
 
 DRIFT = "TLSv1.1 is documented and no longer offered; TLSv1.3 is offered and newer than documented"
+UNKNOWN = Protocol("unknown", "not probed")
 EVERY = ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
@@ -181,6 +182,26 @@ def test_a_note_in_80_columns_starts_with_what_tells() -> None:
     text = render(report(rows, said), colour=False, width=64)
     notes = re.findall(r"1\.0 1\.2 1\.3  (1\.0 offered|1\.2 missing|expired)", text)
     assert notes == ["1.0 offered", "1.2 missing", "expired"]
+
+
+def test_two_ports_of_one_host_are_told_apart_below_the_table_too() -> None:
+    two = [replace(endpoint("a", "sts.example.com"), port=port, id=str(port)) for port in (1, 2)]
+    two[1] = replace(two[1], mixed=True)
+    target = replace(two[0].targets[0], features={"notes": ["odd"]})
+    two[0] = replace(two[0], targets=(target,))
+    text = render(report(two, [finding("2", "fail", "x")]), colour=False)
+    reasons, unequal, noticed = text.split("Reasons:")[1].split("\n\n")[:3]
+    assert "sts.example.com:2" in reasons and "sts.example.com:1" not in reasons
+    assert "mixed sts.example.com:2" in unequal
+    assert "sts.example.com:1" in noticed and "sts.example.com:2" not in noticed
+
+
+def test_what_was_seen_is_not_hidden_behind_an_address_that_was_not() -> None:
+    seen = endpoint("a")
+    unseen = TargetReport("", "unknown", "AAAA: DNS: time-out", 0, dict.fromkeys(EVERY, UNKNOWN))
+    both = replace(seen, targets=(*seen.targets, unseen))
+    line = render(report([both], []), colour=False).splitlines()[2]
+    assert " 1.2 1.3 " in line and "?" not in line
 
 
 def test_nothing_scanned_and_nothing_judged_are_said() -> None:

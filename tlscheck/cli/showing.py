@@ -39,8 +39,8 @@ def _width() -> int:
 
 
 def in_full(report: Report, wanted: str, form: str, where: str) -> str:
-    """The endpoint with this id, else all of this host, in one of `FORMATS`; at least one, or the
-    end. `where` is what the report was called."""
+    """The endpoint with this id, else all of this host (or host and port), in one of `FORMATS`; at
+    least one, or the end. `where` is what the report was called."""
     from tlscheck.render import endpoint as page
 
     pages = [

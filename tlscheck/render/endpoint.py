@@ -236,8 +236,12 @@ def _staple(leaf: Mapping[str, Any]) -> str:
     staple = _table(leaf.get("staple"))
     if not staple:
         return f"none{must}"
-    said = f"{_text(staple.get('status'))}{_because(staple.get('why'))}"
-    said += f", {_text(staple.get('age_hours'))} hours old"
+    status, age = staple.get("status"), staple.get("age_hours")
+    if status is None:
+        return f"says nothing{_because(staple.get('why'))}{must}"
+    said = f"{_text(status)}{_because(staple.get('why'))}"
+    said += f", since {_text(staple['revoked'])}" if staple.get("revoked") else ""
+    said += f", {age} hours old" if isinstance(age, int) and age >= 0 else ""
     about, signed = staple.get("about_leaf"), staple.get("signed")
     return f"{said}; about this one: {_text(about)}, signed by its issuer: {_text(signed)}{must}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tabulate import tabulate
@@ -74,30 +74,37 @@ def render(report: Report, *, colour: bool, width: int = 80, path: str | None = 
     findings: dict[str, list[Finding]] = {}
     for finding in report.findings:
         findings.setdefault(finding.endpoint, []).append(finding)
-    # A port that all share says nothing in a line; a lone endpoint shows its own.
-    ports = {endpoint.port for endpoint in report.endpoints}
-    common = ports.pop() if len(ports) == 1 and len(report.endpoints) > 1 else 443
+    names = _names(report)
     rows = sorted(
-        (_row(endpoint, findings.get(endpoint.id, ()), common) for endpoint in report.endpoints),
+        (_row(each, findings.get(each.id, ()), names[each.id]) for each in report.endpoints),
         key=lambda row: (VERDICTS.index(row.verdict), row.id),
     )
     parts = [
         _table(rows, width, colour),
         _legend(rows),
-        _reasons(report, width, colour),
-        _mixed(report, width),
-        _notes(report, width),
+        _reasons(report, names, width, colour),
+        _mixed(report, names, width),
+        _notes(report, names, width),
         wrap(f"Report: {clean(path)}", width) if path is not None else [],
         _sum(report, rows, width),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def _row(endpoint: EndpointReport, own: Sequence[Finding], common: int) -> _Row:
+def _names(report: Report) -> dict[str, str]:
+    """What endpoints are called, by id: host and port."""
+    # A port that all share says nothing in a line; a lone endpoint shows its own.
+    ports = {endpoint.port for endpoint in report.endpoints}
+    common = ports.pop() if len(ports) == 1 and len(report.endpoints) > 1 else 443
+    hosts = {each.id: (clean(each.host), each.port) for each in report.endpoints}
+    return {
+        name: host if port == common else f"{bracketed(host)}:{port}"
+        for name, (host, port) in hosts.items()
+    }
+
+
+def _row(endpoint: EndpointReport, own: Sequence[Finding], host: str) -> _Row:
     verdict = worst(tuple(finding.verdict for finding in own))
-    host = clean(endpoint.host)
-    if endpoint.port != common:
-        host = f"{bracketed(host)}:{endpoint.port}"
     addresses = [target.address for target in endpoint.targets]
     return _Row(verdict, endpoint.id, host, _versions(endpoint), _note(verdict, own, addresses))
 
@@ -117,8 +124,11 @@ def _note(verdict: Verdict, own: Sequence[Finding], addresses: Sequence[str]) ->
 
 
 def _versions(endpoint: EndpointReport) -> str:
-    """`1.2 1.3`; `1.0?` is not known, `1.1*` is offered on some addresses only; `?` is nothing."""
-    asked = [target for target in endpoint.targets if target.protocols]
+    """`1.2 1.3`; `1.0?` is not known, `1.1*` is offered on some addresses only; `?` is nothing.
+
+    What may have been at an address that nobody saw is no version: the note tells of it."""
+    probed = [target for target in endpoint.targets if target.protocols]
+    asked = [target for target in probed if target.address] or probed
     said = [(short, _answers(asked, version)) for version, short in _SHORT.items()]
     if all(answers <= {"unknown"} for _, answers in said):
         return "?"
@@ -199,13 +209,12 @@ def _legend(rows: Sequence[_Row]) -> list[str]:
 # --- below the table
 
 
-def _reasons(report: Report, width: int, colour: bool) -> list[str]:
+def _reasons(report: Report, names: Mapping[str, str], width: int, colour: bool) -> list[str]:
     """Every verdict but the good ones in full: one block a reason, with the rules and the hosts
     that share it. What exceeds is counted only."""
-    hosts = {endpoint.id: clean(endpoint.host) for endpoint in report.endpoints}
     shared: dict[tuple[Verdict, str], dict[str, list[str]]] = {}
     for finding in report.findings:
-        host = hosts.get(finding.endpoint, clean(finding.endpoint))
+        host = names.get(finding.endpoint, clean(finding.endpoint))
         rules = shared.setdefault((finding.verdict, finding.because), {})
         rules.setdefault(host, []).append(f"{finding.policy}/{finding.rule}")
     lines: list[str] = []
@@ -225,13 +234,13 @@ def _reasons(report: Report, width: int, colour: bool) -> list[str]:
     return [*wrap("Reasons:", width), *lines] if lines else []
 
 
-def _mixed(report: Report, width: int) -> list[str]:
+def _mixed(report: Report, names: Mapping[str, str], width: int) -> list[str]:
     """Who has what, where the addresses of an endpoint differ or one contradicts itself."""
     lines: list[str] = []
     for endpoint in report.endpoints:
         if not endpoint.mixed:
             continue
-        lines += wrap(f"mixed {clean(endpoint.host)}", width)
+        lines += wrap(f"mixed {names[endpoint.id]}", width)
         same = {_versions(replace(endpoint, targets=(t,))) for t in endpoint.targets}
         for target in endpoint.targets:
             said = _versions(replace(endpoint, targets=(target,)))
@@ -251,14 +260,14 @@ def _lists(target: TargetReport) -> str:
     )
 
 
-def _notes(report: Report, width: int) -> list[str]:
+def _notes(report: Report, names: Mapping[str, str], width: int) -> list[str]:
     """What servers did that no rule is about, with all hosts that did it."""
     who: dict[str, list[str]] = {}
     for endpoint in report.endpoints:
         for target in endpoint.targets:
             notes = target.features.get("notes") or ()
             for note in notes if isinstance(notes, list | tuple) else (notes,):
-                who.setdefault(str(note), []).append(clean(endpoint.host))
+                who.setdefault(str(note), []).append(names[endpoint.id])
     lines = [
         line
         for note, hosts in who.items()
