@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dns.message
 import dns.rcode
@@ -18,7 +19,7 @@ from tlscheck.io import dns as edge
 
 HOST = "sts.internal.example.com"
 Zone = Callable[[str, str], list[str] | int | bytes | None]
-"""Name and type to records, a response code, raw bytes, or no answer at all."""
+"""Name and type to records (`=NAME` is an alias), a response code, raw bytes, or no answer."""
 
 
 @contextmanager
@@ -59,6 +60,8 @@ def _answer(zone: Zone, data: bytes) -> bytes | None:
     reply = dns.message.make_response(query)
     if isinstance(said, int):
         reply.set_rcode(dns.rcode.Rcode(said))
+    elif said and said[0].startswith("="):
+        reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "CNAME", said[0][1:]))
     elif said:
         reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", kind, *said))
     return reply.to_wire()
@@ -175,3 +178,28 @@ def test_a_name_server_is_an_address_and_a_port(text: str, found: tuple[str, int
 def test_nothing_else_is(text: str) -> None:
     with pytest.raises(ValueError):
         edge.server(text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "found"),
+    [
+        ({HOST: ["=a.example.com."], "a.example.com": ["192.0.2.7"]}, (("192.0.2.7",), None, None)),
+        ({HOST: ["=a.example.com."], "a.example.com": []}, ((), "DNS: no address", None)),
+        ({HOST: ["=a.example.com."], "a.example.com": NXDOMAIN},
+         ((), "DNS: name does not exist", None)),
+        ({HOST: ["=a.example.com."], "a.example.com": None}, ((), "DNS: time-out", None)),
+        ({HOST: ["=a.example.com."], "a.example.com": [f"={HOST}."]},
+         ((), "DNS: more than 8 aliases, one after the other", None)),
+    ],
+    ids=["one", "empty", "dangling", "silent", "circle"],
+)  # fmt: skip
+def test_an_alias_is_followed_where_the_name_server_does_not(zone: Any, found: object) -> None:
+    """One that asks no other server tells the alias alone: that is no word about addresses."""
+
+    def said(name: str, kind: str) -> Any:
+        found = zone[name]
+        if kind == "AAAA" and isinstance(found, list):
+            return [record for record in found if record.startswith("=")]
+        return found
+
+    assert looked_up(said, timeout=0.6) == found

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlscheck.core.model import Endpoint
 
@@ -23,6 +23,7 @@ _WHY = {
 }
 
 
+MOST_ALIASES = 8  # that are asked for, one after the other
 PAUSES = (0.5, 1.5)  # seconds before a look-up that failed for now is tried again
 
 
@@ -149,19 +150,32 @@ async def _records(
 async def _ask_at(
     resolver: Resolver, host: str, kind: str, timeout: float
 ) -> tuple[list[str], str | None]:
-    from dns import exception
+    from dns import exception, flags
     from dns import resolver as said
 
+    name: Any = f"{host.rstrip('.')}."
     try:
-        answer = await resolver.resolve(f"{host.rstrip('.')}.", kind, lifetime=timeout)
+        async with asyncio.timeout(timeout):
+            for _ in range(MOST_ALIASES):
+                answer = await resolver.resolve(
+                    name, kind, lifetime=timeout, raise_on_no_answer=False
+                )
+                if answer.rrset is not None:
+                    return [str(record.address) for record in answer], None
+                if answer.response.flags & flags.TC:  # over TCP, too: nobody knows what is left out
+                    return [], _FAILURE
+                # One that asks no other server gives an alias without what it stands for.
+                if answer.canonical_name == answer.qname:
+                    return [], _NO_ADDRESS
+                name = answer.canonical_name
+            return [], f"DNS: more than {MOST_ALIASES} aliases, one after the other"
+    except TimeoutError:
+        return [], _UNSEEN
     except said.NXDOMAIN:
         return [], _NO_NAME
-    except said.NoAnswer:
-        return [], _NO_ADDRESS
     except exception.Timeout:
         return [], _UNSEEN
     except said.NoNameservers:  # SERVFAIL, REFUSED, or what is no DNS at all
         return [], _FAILURE
     except (exception.DNSException, OSError, UnicodeError):
         return [], "DNS: look-up failed"
-    return [str(record.address) for record in answer], None
