@@ -203,6 +203,12 @@ def test_silence_is_inconclusive_with_its_reason(rule: str) -> None:
     assert (found.verdict, found.because) == ("inconclusive", "no address to ask")
 
 
+def test_an_address_that_nobody_saw_has_no_name_before_its_reason() -> None:
+    unseen = target({}, reachable="unknown", why="AAAA: DNS: time-out", https={}, address="")
+    found = held("aws-iam-2020/transit-versions", endpoint(target(), unseen))
+    assert (found.verdict, found.because) == ("inconclusive", "AAAA: DNS: time-out")
+
+
 def test_the_worst_address_speaks_for_the_endpoint_and_is_named() -> None:
     good = target(address="192.0.2.1")
     bad = target(protocols("1.0 1.2"), "192.0.2.2")

@@ -47,7 +47,9 @@ def merged(said: Sequence[tuple[str, str]], named: bool = False) -> str:
         addresses.setdefault(text, []).append(address)
     if len(addresses) == 1 and not named:
         return said[0][1]
-    return "; ".join(f"{', '.join(at)}: {text}" for text, at in addresses.items())
+    # What stands for addresses that nobody saw has none.
+    named_ = {text: ", ".join(filter(None, at)) for text, at in addresses.items()}
+    return "; ".join(f"{at}: {text}" if at else text for text, at in named_.items())
 
 
 def _table(value: Any) -> dict[str, Any]:
