@@ -97,10 +97,12 @@ def test_a_family_that_was_not_seen_stands_in_the_report(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("value", ["x", "dns.example.com", "192.0.2.53:0", ""])
 def test_a_wrong_name_server_is_wrong_usage(value: str, tmp_path: Path) -> None:
+    """So is none at all, as of a variable that is not set: the system's may see another world."""
     status, report, err = scanned(
-        tmp_path, "--endpoint", "sts.example.com@127.0.0.1:1", "--nameserver", value
+        tmp_path, "--endpoint", "sts.example.com:1@127.0.0.1", "--nameserver", value
     )
-    assert (status, report) == (2, None) and err
+    assert (status, report) == (2, None)
+    assert "--nameserver" in err and err.count("\n") == 1
 
 
 def test_a_file_gives_the_name_to_send_and_the_name_to_verify(tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def app() -> None:
     """
 
 
+def _not_empty(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """An empty text, as of a variable that is not set, would be the system's resolver."""
+    if value == "":
+        raise click.BadParameter("must not be empty")
+    return value
+
+
 @app.command()
 @selection.options
 @click.option(
@@ -71,6 +78,7 @@ def app() -> None:
 )
 @click.option(
     "--nameserver",
+    callback=_not_empty,
     metavar="ADDRESS[:PORT]",
     help="Ask this name server instead of the system's resolver.",
 )
