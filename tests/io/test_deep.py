@@ -8,12 +8,17 @@ import socket
 import struct
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nassl._nassl import OpenSSLError
+from sslyze.errors import ServerRejectedTlsHandshake
+from sslyze.server_setting import ServerNetworkLocation
 
 from tests.scan.real import observed
 from tests.scan.test_features import s_server, weak_dh_flags
@@ -21,11 +26,14 @@ from tests.servers import fronts, gnutls, jsse, nginx, openssl
 from tests.servers.profile import Server
 from tlscheck.core import conduct
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
-from tlscheck.io import deep
+from tlscheck.io import deep, sslyze_words
 from tlscheck.scan import World
 
 SECONDS = 60.0
 HOLES = ("heartbleed", "ccs_injection")
+
+
+NOWHERE = ServerNetworkLocation("localhost", 1, ip_address="127.0.0.1")
 
 
 def asked(address: str, port: int, seconds: float = SECONDS) -> dict[str, Any]:
@@ -137,7 +145,7 @@ def test_a_server_that_wants_a_certificate_is_told_about_all_the_same(tmp_path: 
     assert "unknown" not in versions.values()
     for name in (*HOLES, "compression"):
         assert found[name] == {"answer": "no", "why": None}
-    assert "certificate needed" in found["robot"]["why"]
+    assert found["robot"]["why"] == "client certificate needed"
 
 
 def resets(client: socket.socket) -> None:
@@ -266,7 +274,7 @@ def test_a_port_that_is_closed_is_told(children: list[asyncio.subprocess.Process
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     found = asked("127.0.0.1", port)
-    assert found["outcome"] == "unknown" and "Connection" in found["why"]
+    assert found["outcome"] == "unknown" and found["why"] == "Server rejected the connection"
 
 
 def _alive(group: int) -> bool:
@@ -335,3 +343,21 @@ def test_nothing_secret_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_SECRET_ACCESS_KEY", "https_proxy", "ALL_PROXY", "SSLKEYLOGFILE"):
         monkeypatch.setenv(name, "hunter2")
     assert "hunter2" not in deep._environment().values()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (OpenSSLError("error:0609E09C:digital envelope routines:PKEY_SET_TYPE:unsupported algorithm"
+                      "\nerror:140900EF:SSL routines:GET_SERVER_CERTIFICATE:unable to find"),
+         "sslyze's OpenSSL: unsupported algorithm"),
+        (ServerRejectedTlsHandshake(NOWHERE, None, "TLS alert: x"), "TLS alert: x"),
+        (OSError("Could not read() - peer closed"), "OSError: Could not read() - peer closed"),
+        (ValueError(), "ValueError"),
+    ],
+)  # fmt: skip
+def test_why_it_has_no_answer_is_one_line_of_plain_words(fault: Exception, says: str) -> None:
+    """Without names of classes, and line breaks that would be shown as such."""
+    trace = traceback.TracebackException.from_exception(fault)
+    said = sslyze_words.report(SimpleNamespace(scan_result=None, connectivity_error_trace=trace))
+    assert said["why"] == says

@@ -16,6 +16,7 @@ VERSIONS = {
     "TLSv1.2": "tls_1_2_cipher_suites",
     "TLSv1.3": "tls_1_3_cipher_suites",
 }
+_OPENSSL = "sslyze's OpenSSL: "
 _CURVES = {"X25519": "x25519", "X448": "x448", "prime256v1": "secp256r1", "prime192v1": "secp192r1"}
 
 
@@ -137,7 +138,12 @@ def _reason(attempt: Any) -> str:
     if trace is not None and issubclass(trace.exc_type, OSError) and why:
         return why.partition(": ")[2] or why
     reason = attempt.error_reason.value if attempt.error_reason else "not done"
-    return f"{reason.lower().replace('_', ' ')}{f': {why}' if why else ''}"
+    plain = reason.lower().replace("_", " ")
+    if reason == "CLIENT_CERTIFICATE_NEEDED":  # which is all that it says besides
+        return plain
+    if why.startswith(_OPENSSL):  # a kind of key that it does not know, say
+        return why
+    return f"{plain}{f': {why}' if why else ''}"
 
 
 def _word(answer: bool) -> str:
@@ -213,8 +219,16 @@ def _suites(result: Any) -> dict[str, Any]:
 
 
 def _short(trace: Any) -> str:
-    """The last line of a traceback, in ASCII."""
+    """What a traceback comes to, in a line of ASCII: what sslyze says of a server without the names
+    of its classes, and of OpenSSL's errors the first."""
     if trace is None:
         return ""
     *_, last = list(trace.format_exception_only()) or [""]
-    return masked(str(last).strip())[:200].encode("ascii", "backslashreplace").decode()
+    name, _, said = str(last).strip().partition("\n")[0].partition(": ")
+    if name.startswith("sslyze.") and " -> " in said:
+        text = said.partition(" -> ")[2].rstrip(".").strip('"')
+    elif name.startswith("nassl.") and said.startswith("error:"):
+        text = f"{_OPENSSL}{said.rpartition(':')[2]}"
+    else:
+        text = f"{name}: {said}" if said else name
+    return masked(text)[:200].encode("ascii", "backslashreplace").decode()
