@@ -14,6 +14,10 @@ from tlscheck.core.registry import Version
 MODERN = ("TLS_AES_128_GCM_SHA256",)
 ECDSA = ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",)
 RSA = ("TLS_RSA_WITH_AES_128_GCM_SHA256",)
+CCM = ("TLS_AES_128_CCM_SHA256",)
+OLD = ("TLS_DH_RSA_WITH_AES_128_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+       "TLS_RSA_WITH_RC4_128_MD5", "TLS_RSA_WITH_RC4_128_SHA")  # fmt: skip
+CLEAR = ("TLS_RSA_WITH_NULL_SHA", "TLS_ECDH_anon_WITH_AES_128_CBC_SHA")
 PSK = ("TLS_ECDHE_PSK_WITH_AES_128_CBC_SHA256",)
 REFUSED = {"outcome": "no", "why": "alert handshake_failure"}
 
@@ -41,6 +45,14 @@ def leaf(curve: str) -> dict[str, Any]:
         ([fact(Version.TLSv1_2, RSA)], [], None),
         ([fact(Version.TLSv1_2, PSK, "brainpoolP256r1")], [], None),
         ([], [], None),
+        # What Python cannot offer in TLS 1.3, and what no OpenSSL of these days has before it.
+        ([fact(Version.TLSv1_3, CCM, "x25519")], [], CCM[0]),
+        ([fact(Version.TLSv1_3, CCM + MODERN, "x25519")], [], None),
+        ([fact(Version.TLSv1_0, OLD[:2])], [], f"{OLD[0]} or {OLD[1]}"),
+        ([fact(Version.TLSv1_0, OLD)], [], f"{OLD[0]} or {OLD[1]} or {OLD[2]} or 1 more"),
+        ([fact(Version.TLSv1_2, OLD + RSA)], [], None),
+        # In clear, and of nobody: the check has them, and does not want them.
+        ([fact(Version.TLSv1_2, CLEAR)], [], None),
     ],
 )
 def test_what_the_check_may_have_lacked(

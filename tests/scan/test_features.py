@@ -92,6 +92,24 @@ def test_one_version_alone(tmp_path: Path) -> None:
         assert found[name]["answer"] == "not_applicable", found[name]
 
 
+def test_what_a_server_can_sign_is_seen_where_it_likes_not_to(tmp_path: Path) -> None:
+    """It likes suites best for which the client makes the secret, and signs nothing."""
+    suites = "AES128-SHA:AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256"
+    found = of(tmp_path, "-tls1_2", "-serverpref", "-cipher", suites)
+    assert found["signature_schemes"]["TLSv1.2"] == ["rsa_pss_rsae_sha256"]
+    assert found["public_value_reuse"]["ECDHE"] == "no"
+
+
+def test_a_server_of_suites_that_python_cannot_offer_is_not_said_to_refuse_https(
+    tmp_path: Path,
+) -> None:
+    suites = "TLS_AES_128_CCM_8_SHA256:TLS_AES_128_CCM_SHA256"
+    with s_server(tmp_path, "-tls1_3", "-ciphersuites", suites) as server:
+        found = observed(server.address, server.port, "localhost").https
+    assert found["outcome"] == "unknown"
+    assert "takes nothing but TLS_AES_128_CCM_8_SHA256 or TLS_AES_128_CCM_SHA256" in found["why"]
+
+
 def test_nothing_is_said_to_sign_where_nothing_does(tmp_path: Path) -> None:
     """RSA key exchange alone: no signature, and no value that might be used twice."""
     found = of(tmp_path, "-tls1_2", "-cipher", "AES128-SHA")

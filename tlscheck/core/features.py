@@ -137,7 +137,7 @@ class _Asker:
                 kinds.setdefault(registry.suites()[code].authentication, []).append(code)
             keys = {kind: kinds[kind] for kind in ("RSA", "ECDSA", "DSS") if kind in kinds}
             for kind, mine in (keys or kinds).items():
-                hello = self._old(old, tuple(mine), more=(_OCSP, _SCTS, _TICKET))
+                hello = self._old(old, _signing(mine), more=(_OCSP, _SCTS, _TICKET))
                 parts[f"{old.label} {kind}"] = _once(hello)
         return parts
 
@@ -178,7 +178,7 @@ class _Asker:
             return _once(hello) if hello else _nothing()
         if newest is Version.SSLv3:  # has no extensions
             return _nothing()
-        return _once(self._old(newest, self.suites[newest], more=(_ALPN,)))
+        return _once(self._old(newest, _signing(self.suites[newest]), more=(_ALPN,)))
 
     def hybrid(self) -> Exploration[Asked]:
         """Hybrid groups without a share, beside classical ones with theirs."""
@@ -209,6 +209,13 @@ def _once(*hellos: Hello) -> Exploration[Asked]:
 def _nothing() -> Exploration[Asked]:
     yield from ()
     return ()
+
+
+def _signing(suites: Sequence[int]) -> tuple[int, ...]:
+    """Those of `suites` with a value that the server makes and signs, where there are any: it shows
+    more of itself then, and might like others better."""
+    table = registry.suites()
+    return tuple(s for s in suites if table[s].forward_secrecy) or tuple(suites)
 
 
 def _is_dhe(suite: registry.Suite) -> bool:

@@ -1,7 +1,7 @@
 """What a refusal of the HTTPS check tells: of the server, or of what the check cannot do. Pure.
 
-The check speaks with this machine's OpenSSL, which has fewer groups than a probe can name. A server
-that does with none of them refuses it with the alert with which it refuses anybody.
+The check speaks with this machine's OpenSSL, which has fewer groups and suites than a probe can
+name. A server that does with none of them refuses it with the alert with which it refuses anybody.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from tlscheck.core.registry import Version
 EXPIRED = "certificate has expired"  # OpenSSL says so of any certificate of a chain
 _CURVES = registry.OPENSSL_CURVES
 _FIELDS = frozenset(map(registry.group_name, registry.ffdhe_groups()))
+_MODERN = frozenset(
+    {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}
+)
+MOST_NAMED = 3  # groups or suites in a reason
 _REFUSALS = ("alert handshake_failure", "alert insufficient_security", "alert illegal_parameter")
 
 
@@ -41,9 +45,9 @@ def lack(
     facts: Sequence[VersionFacts],
     certificates: Sequence[Mapping[str, Any]],
 ) -> str | None:
-    """What the check may have lacked where `https` tells of a refusal: groups, one of which is
-    needed for each suite that authenticates the server. `None` where it had enough; a check that
-    has more than it must is not refused for the lack of it.
+    """What the check may have lacked where `https` tells of a refusal: suites that authenticate the
+    server, or groups, one of which is needed for each of them. `None` where it had enough; a check
+    that has more than it must is not refused for the lack of it.
 
     The newest version counts: it is agreed on before the suite and the group.
     """
@@ -59,6 +63,11 @@ def lack(
     for suite in map(registry.known_suite, spoken[newest].suites):
         if suite is None or suite.authentication not in ("RSA", "ECDSA", "DSS", "TLS13"):
             continue
+        if suite.cipher == "NULL":  # in clear: the check has such suites, and does not want them
+            continue
+        if not _is_had(suite):
+            needed.add(suite.name)
+            continue
         known = _CURVES | (_FIELDS if newest is Version.TLSv1_3 else frozenset())
         if suite.key_exchange in ("ECDHE", "TLS13") and groups and not groups & known:
             needed |= groups
@@ -66,7 +75,18 @@ def lack(
             needed |= {curve for curve in curves if curve}
         else:
             return None
-    return " or ".join(sorted(needed)) or None
+    few = sorted(needed)[:MOST_NAMED]
+    more = [f"{len(needed) - len(few)} more"] if len(needed) > len(few) else []
+    return " or ".join(few + more) or None
+
+
+def _is_had(suite: registry.Suite) -> bool:
+    """Whether every OpenSSL of these days has a suite: some are built without RC4, 3DES and what is
+    as old, and Python offers no CCM in TLS 1.3."""
+    if suite.key_exchange == "TLS13":
+        return suite.name in _MODERN
+    ciphers = ("AES_", "CHACHA20_")
+    return suite.key_exchange in ("RSA", "DHE", "ECDHE") and suite.cipher.startswith(ciphers)
 
 
 def _curve(leaf: Mapping[str, Any]) -> str | None:
