@@ -12,8 +12,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.scan.real import observed
-from tests.servers import certificates, gnutls, jsse, nginx, nss, old, openssl, pyopenssl, tlslite
-from tests.servers.names import ECDHE_RSA_SIX
+from tests.servers import (
+    certificates,
+    gnutls,
+    haproxy,
+    jsse,
+    nginx,
+    nss,
+    old,
+    openssl,
+    pyopenssl,
+    tlslite,
+)
+from tests.servers.names import ECDHE_ECDSA_SIX, ECDHE_RSA_SIX
 from tests.servers.process import ADDRESS, program, running
 from tests.servers.profile import Profile, Server
 from tlscheck.core.model import TargetReport
@@ -90,6 +101,21 @@ def test_one_version_alone(tmp_path: Path) -> None:
     found = of(tmp_path, "-tls1_2")
     for name in ("fallback_scsv", "downgrade_sentinel", "hybrid_preference"):
         assert found[name]["answer"] == "not_applicable", found[name]
+
+
+def test_who_looks_for_old_schemes_to_know_who_can_do_rsa_shows_its_rsa_chain(
+    tmp_path: Path,
+) -> None:
+    """HAProxy, of two certificates, does so in TLS 1.3, too."""
+    suites, groups = ECDHE_ECDSA_SIX + ECDHE_RSA_SIX, ("x25519", "secp256r1")
+    with haproxy.serve(
+        tmp_path, "dual", "TLSv1.3", "TLSv1.3", suites, groups, "server", kinds=("rsa", "ecdsa")
+    ) as server:
+        found = observed(server.address, server.port, "localhost")
+    leaves = [entry for entry in found.certificates if entry["position"] == 0]
+    assert {leaf["key"]["type"] for leaf in leaves} == {"RSA", "EC"}
+    schemes = found.features["signature_schemes"]["TLSv1.3"]
+    assert {"rsa_pss_rsae_sha256", "ecdsa_secp256r1_sha256"} <= set(schemes)
 
 
 def test_what_a_server_can_sign_is_seen_where_it_likes_not_to(tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ def serve(
     groups: Sequence[str],
     order: Order,
     tls13: Sequence[str] = TLS13,
+    kinds: Sequence[str] = ("rsa",),
 ) -> Iterator[Server]:
     made = certificates.make(directory / "certificates")
 
     def command(port: int) -> list[str | Path]:
         bind = [
-            f"bind {ADDRESS}:{port} ssl crt {made.both('rsa')}",
+            f"bind {ADDRESS}:{port} ssl {' '.join(f'crt {made.both(kind)}' for kind in kinds)}",
             f"ssl-min-ver {lowest} ssl-max-ver {highest}",
             f"ciphers {openssl_suites(suites)}:@SECLEVEL=0",
             f"ciphersuites {openssl_suites(tls13)}",

@@ -38,6 +38,8 @@ _SIGNED_WITH = (50, (2 * len(_SIGNED)).to_bytes(2, "big") + b"".join(
     code.to_bytes(2, "big") for code in _SIGNED
 ))  # fmt: skip
 _RSA = tuple(s for s in _SIGNED if registry.scheme_name(s).startswith("rsa_pss"))
+# TLS 1.3 signs no handshake with these, but some servers look for them to see who can do RSA.
+_OLD_RSA = (0x0401, 0x0501, 0x0601)
 _OTHERS = tuple(s for s in _SIGNED if not registry.scheme_name(s).startswith("rsa") and s != 0x0203)
 
 
@@ -129,7 +131,7 @@ class _Asker:
         without, where no suite has any, for what else the answer says."""
         parts: dict[str, Exploration[Asked]] = {}
         if modern:
-            parts["TLSv1.3 RSA"] = self._by_scheme(_RSA)
+            parts["TLSv1.3 RSA"] = self._by_scheme(_RSA, _OLD_RSA)
             parts["TLSv1.3 other"] = self._by_scheme(_OTHERS)
         if old is not None:
             kinds: dict[str, list[int]] = {}
@@ -141,11 +143,13 @@ class _Asker:
                 parts[f"{old.label} {kind}"] = _once(hello)
         return parts
 
-    def _by_scheme(self, schemes: tuple[int, ...]) -> Exploration[Asked]:
-        """Strikes the scheme that the server signed with, until it refuses."""
+    def _by_scheme(
+        self, schemes: tuple[int, ...], beside: tuple[int, ...] = ()
+    ) -> Exploration[Asked]:
+        """Strikes the scheme that the server signed with, until it refuses; `beside` stay."""
         found: list[Answer] = []
         while schemes:
-            hello = self._modern(schemes=schemes, more=(_OCSP, _SCTS, _SIGNED_WITH))
+            hello = self._modern(schemes=schemes + beside, more=(_OCSP, _SCTS, _SIGNED_WITH))
             if hello is None:
                 why = "accepts no group whose answer can be opened"
                 return (*found, Unknown(why))
