@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from nassl._nassl import OpenSSLError
+from sslyze import ScanCommandAttemptStatusEnum, ScanCommandErrorReasonEnum
 from sslyze.errors import ServerRejectedTlsHandshake
 from sslyze.server_setting import ServerNetworkLocation
 
@@ -361,3 +362,20 @@ def test_why_it_has_no_answer_is_one_line_of_plain_words(fault: Exception, says:
     trace = traceback.TracebackException.from_exception(fault)
     said = sslyze_words.report(SimpleNamespace(scan_result=None, connectivity_error_trace=trace))
     assert said["why"] == says
+
+
+def test_a_hang_up_is_no_bug_of_sslyze() -> None:
+    """It calls whatever it does not expect one."""
+    fault = ServerRejectedTlsHandshake(NOWHERE, None, "Server rejected the connection")
+    attempt = SimpleNamespace(
+        status=ScanCommandAttemptStatusEnum.ERROR,
+        error_reason=ScanCommandErrorReasonEnum.BUG_IN_SSLYZE,
+        error_trace=traceback.TracebackException.from_exception(fault),
+    )
+
+    class Failed:
+        def __getattr__(self, name: str) -> Any:
+            return attempt
+
+    said = sslyze_words.report(SimpleNamespace(scan_result=Failed()))
+    assert said["robot"] == {"answer": "unknown", "why": "Server rejected the connection"}

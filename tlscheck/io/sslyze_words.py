@@ -141,7 +141,7 @@ def _reason(attempt: Any) -> str:
     plain = reason.lower().replace("_", " ")
     if reason == "CLIENT_CERTIFICATE_NEEDED":  # which is all that it says besides
         return plain
-    if why.startswith(_OPENSSL):  # a kind of key that it does not know, say
+    if trace is not None and (_of_server(trace) or why.startswith(_OPENSSL)):
         return why
     return f"{plain}{f': {why}' if why else ''}"
 
@@ -218,6 +218,13 @@ def _suites(result: Any) -> dict[str, Any]:
     )
 
 
+def _of_server(trace: Any) -> bool:
+    """Whether a fault is of the server or the way to it; sslyze may call it a bug of its own."""
+    from sslyze.errors import ConnectionToServerFailed
+
+    return issubclass(trace.exc_type, ConnectionToServerFailed)
+
+
 def _short(trace: Any) -> str:
     """What a traceback comes to, in a line of ASCII: what sslyze says of a server without the names
     of its classes, and of OpenSSL's errors the first."""
@@ -226,7 +233,7 @@ def _short(trace: Any) -> str:
     *_, last = list(trace.format_exception_only()) or [""]
     name, _, said = str(last).strip().partition("\n")[0].partition(": ")
     if name.startswith("sslyze.") and " -> " in said:
-        text = said.partition(" -> ")[2].rstrip(".").strip('"')
+        text = said.partition(' -> "')[2].removesuffix('".').strip()
     elif name.startswith("nassl.") and said.startswith("error:"):
         text = f"{_OPENSSL}{said.rpartition(':')[2]}"
     else:
