@@ -521,10 +521,20 @@ def test_an_address_that_is_silent_on_port_80_does_not_turn_a_warning_into_a_pas
 # --- what no policy is needed for
 
 
+def leaf(**said: Any) -> tuple[dict[str, Any], ...]:
+    return ({"position": 0, "must_staple": False, "staple": None} | said,)
+
+
+REVOKED = {"status": "revoked", "about_leaf": "yes", "signed": "yes", "revoked": None}
+STAPLING = {answer: {"ocsp_stapling": {"answer": answer}} for answer in ("yes", "no", "unknown")}
+
+
 @pytest.mark.parametrize(
     ("rule", "seen"),
     [
         ("weak-dh", {"features": {"dh": {"answer": "yes", "bits": 1024}}}),
+        ("revoked", {"certificates": leaf(staple=REVOKED)}),
+        ("must-staple", {"certificates": leaf(must_staple=True), "features": STAPLING["no"]}),
         ("compression", {"features": {"compression": {"answer": "yes"}}}),
         ("compression", {"deep": {"compression": {"answer": "yes"}}}),
         ("heartbleed", {"deep": {"heartbleed": {"answer": "yes"}}}),
@@ -540,6 +550,24 @@ def test_a_trouble_is_a_warning_of_its_own(rule: str, seen: dict[str, Any]) -> N
     both = endpoint(target(**seen), target(address="192.0.2.8"))
     [found] = judge([], [both], as_of=DAY)
     assert found.because.startswith("192.0.2.7: ")
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"certificates": leaf(staple=REVOKED | {"status": "good"})},
+        {"certificates": leaf(staple=REVOKED | {"status": "unknown"})},
+        {"certificates": leaf(staple=REVOKED | {"about_leaf": "no"})},
+        {"certificates": leaf(staple=REVOKED | {"signed": "no"})},
+        {"certificates": leaf(staple=REVOKED | {"signed": "unknown"})},
+        {"certificates": leaf(must_staple=True), "features": STAPLING["yes"]},
+        {"certificates": leaf(must_staple=True), "features": STAPLING["unknown"]},
+        {"certificates": leaf(), "features": STAPLING["no"]},
+        {"certificates": ({"position": 1, "must_staple": True},), "features": STAPLING["no"]},
+    ],
+)
+def test_what_revokes_nothing_and_needs_no_staple_is_no_trouble(seen: dict[str, Any]) -> None:
+    assert judge([], [endpoint(target(**seen))], as_of=DAY) == ()
 
 
 @pytest.mark.parametrize(

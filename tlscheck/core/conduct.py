@@ -82,6 +82,30 @@ def _weak_dh(target: TargetReport) -> str | None:
     return f"DHE with a prime of {bits} bits" if weak else None
 
 
+def _leaves(target: TargetReport) -> Iterator[dict[str, Any]]:
+    for entry in map(_table, target.certificates):
+        if entry.get("position") == 0:
+            yield entry
+
+
+def _revoked(target: TargetReport) -> str | None:
+    """What a stranger signed, or what is about another certificate, revokes nothing."""
+    for leaf in _leaves(target):
+        staple = _table(leaf.get("staple"))
+        if (staple.get("status"), staple.get("about_leaf"), staple.get("signed")) == (
+            "revoked", "yes", "yes",
+        ):  # fmt: skip
+            since = staple.get("revoked")
+            return "its certificate is revoked" + (f" since {since}" if since else "")
+    return None
+
+
+def _must_staple(target: TargetReport) -> str | None:
+    asked = _table(target.features.get("ocsp_stapling")).get("answer") == "no"
+    must = any(leaf.get("must_staple") is True for leaf in _leaves(target))
+    return "its certificate must come with a staple, and has none" if asked and must else None
+
+
 _SSLYZE = "Asked by sslyze, at --depth deep."
 TROUBLES: tuple[Trouble, ...] = (
     Trouble(
@@ -146,6 +170,24 @@ TROUBLES: tuple[Trouble, ...] = (
         "https://www.rfc-editor.org/rfc/rfc9325#section-4.2",
         "a weak DH group",
         _weak_dh,
+    ),
+    Trouble(
+        "revoked",
+        "A certificate in use is not revoked.",
+        "The OCSP response that a server staples, about its own certificate, signed by its issuer.",
+        "RFC 6960, section 2.2",
+        "https://www.rfc-editor.org/rfc/rfc6960#section-2.2",
+        "a revoked certificate",
+        _revoked,
+    ),
+    Trouble(
+        "must-staple",
+        "A certificate that has to be stapled comes with an OCSP response.",
+        "Hellos that ask for a staple, of each kind of key, in TLS 1.3 and before it.",
+        "RFC 7633, section 4.2.3.1",
+        "https://www.rfc-editor.org/rfc/rfc7633#section-4.2.3.1",
+        "no staple",
+        _must_staple,
     ),
 )
 BY_ID = {trouble.id: trouble for trouble in TROUBLES}
