@@ -364,6 +364,16 @@ def test_a_staple_is_read(papers: Papers, tmp_path: Path, flags: tuple[str], rev
     assert bool(found["staple"]["revoked"]) is revoked
 
 
+def test_a_staple_is_held_against_an_issuer_that_a_store_has(papers: Papers) -> None:
+    """A private authority that signs leaves itself, and that no server sends."""
+    leaf, store = papers.leaf(), papers.file("store", papers.middle)
+    target = Target(Endpoint("e", "sts", "custom", "-", "standard", HOST), "127.0.0.1")
+    for by, answer in (("Middle", "yes"), ("Nobody", "no")):
+        chain = Chain((der(leaf),), ("TLSv1.2",), papers.staple(leaf, by=by).read_bytes())
+        (found,) = chains.read(target, [chain], {}, ca_bundle=store, now=NOW)
+        assert (found["staple"]["about_leaf"], found["staple"]["signed"]) == ("yes", answer)
+
+
 def test_a_staple_about_another_by_another_says_so(papers: Papers, tmp_path: Path) -> None:
     staple = papers.staple(papers.leaf(), by="Nobody")
     found = served(papers, tmp_path, papers.leaf(), [papers.middle], "-status_file", staple)

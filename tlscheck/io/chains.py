@@ -93,8 +93,7 @@ def _entries(
             )
             for store in stores
         }
-        path = leaf["chain"]["path"]
-        issuer = chain.certificates[path[1]] if len(path) > 1 else None
+        issuer = _signer(leaf["chain"]["path"], chain.certificates, stores)
         leaf["staple"] = ocsp.read(chain.staple, chain.certificates[0], issuer, now=now)
         counts, problems = timestamps.read(chain.certificates[0], chain.timestamps, chain.staple)
         leaf.update(counts)
@@ -373,6 +372,22 @@ def _may_be_signed(at: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _named(those: Sequence[x509.Certificate], subject: str | None) -> Iterator[x509.Certificate]:
     return (each for each in those if subject is not None and _subject(each) == subject)
+
+
+def _signer(
+    path: Sequence[int], ders: Sequence[bytes], stores: Sequence[trust.Store]
+) -> bytes | None:
+    """The leaf's issuer (DER): as it was sent, else the authority of a store that signed it."""
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    if len(path) > 1:
+        return ders[path[1]]
+    leaf = _certificate(ders[0])
+    if leaf is None:
+        return None
+    known = (root for store in stores for root in _named(store.authorities, _issuer(leaf)))
+    found = next((root for root in known if _may_be_signed(leaf, root)), None)
+    return None if found is None else found.public_bytes(Encoding.DER)
 
 
 def _missing(

@@ -26,7 +26,7 @@ def read(
     - `produced`, `this_update`, `next_update`, `revoked`: UTC, RFC 3339, or `None`
     - `age_hours`: whole hours from `this_update` to `now`
     - `about_leaf`: whether it names the leaf (section 4.1.1): `yes`, `no`, `unknown`. Where the
-      issuer was not sent the serial number alone decides
+      issuer is not known the serial number alone decides
     - `signed`: by `issuer`, or by whom it has delegated that to until now: `yes`, `no`, `unknown`
     """
     if not response:
