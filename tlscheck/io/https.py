@@ -368,6 +368,10 @@ def _http_fault(error: Exception) -> tuple[str, bool]:
             return "closed without an HTTP answer", True
         case httpx.RemoteProtocolError() if "too long" in str(error):
             return "what answered is not HTTP, or its head is too long", False
+        case httpx.RemoteProtocolError() if "_SWITCH_" in str(error):  # an answer 101
+            return "switched to another protocol, which nobody asked for", False
+        case httpx.RemoteProtocolError() if "request line" in str(error):  # whoever wrote it
+            return "what answered is not HTTP: illegal status line", False
         case httpx.RemoteProtocolError():
             # Without the line in question, which may hold anything.
             return f"what answered is not HTTP: {_words(error).partition(': ')[0]}", False
@@ -431,7 +435,9 @@ def _words(error: BaseException) -> str:
 
 
 def shown(text: str) -> str:
-    return printable(secret.masked(text[:MOST_LOOKED_AT]))
+    """`text` as it was sent, without secrets; three dots where it was cut."""
+    whole = secret.masked(text[:MOST_LOOKED_AT])
+    return printable(whole if len(whole) <= MOST_HEADER else whole[: MOST_HEADER - 3] + "...")
 
 
 def printable(text: str) -> str:
