@@ -272,6 +272,23 @@ def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key
     assert set(fact.protocol.groups) == {registry.group_name(g) for g in curves}
 
 
+def test_a_server_that_reads_eleven_curves_alone_hides_none_of_those_in_use() -> None:
+    own, mine = 24, (27, 28, 24)  # as mbed TLS 2.28, with a key on P-384: what is struck ends it
+    known = {18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29}
+    signed = registry.suite_by_name("TLS_ECDHE_ECDSA_WITH_AES_128_CCM").code
+
+    def reply(hello: Hello) -> Answer:
+        read = [group for group in hello.groups if group in known][:11]
+        group = choose(tuple(read), mine, True)
+        if signed not in hello.suites or own not in read or group is None:
+            return Refused("alert handshake_failure")
+        return Picked(Version.TLSv1_2, signed, group)
+
+    fact, _ = run(explore_version(Version.TLSv1_2), reply)
+    assert isinstance(fact, VersionFacts)
+    assert fact.protocol.groups == tuple(map(registry.group_name, mine))
+
+
 def test_a_client_that_leads_with_the_unknown_is_not_taken_to_lead_with_chacha20() -> None:
     names = ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_CCM_SHA256", "TLS_AES_256_GCM_SHA384",
              "TLS_AES_128_CCM_8_SHA256", "TLS_CHACHA20_POLY1305_SHA256")  # fmt: skip

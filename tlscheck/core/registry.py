@@ -204,8 +204,10 @@ _SCHEME_NAMES = dict(iana.SIGNATURE_SCHEMES)
 _ALERT_NAMES = dict(iana.ALERTS)
 
 # The order in which groups are offered and listed: hybrids, the usual curves, RFC 7919, the rest.
+# mbed TLS reads no more than the first 11 curves that it knows: those in use are to be of them.
 _USUAL_GROUPS = ("X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024", "x25519",
-                 "secp256r1", "x448", "secp384r1", "secp521r1", "ffdhe2048", "ffdhe3072",
+                 "secp256r1", "x448", "secp384r1", "secp521r1", "brainpoolP256r1",
+                 "brainpoolP384r1", "brainpoolP512r1", "secp256k1", "ffdhe2048", "ffdhe3072",
                  "ffdhe4096", "ffdhe6144", "ffdhe8192")  # fmt: skip
 GROUP_BY_NAME = {name: code for code, name in iana.GROUPS}
 GROUPS: tuple[int, ...] = tuple(GROUP_BY_NAME[name] for name in _USUAL_GROUPS) + tuple(
