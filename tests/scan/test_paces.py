@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_doubt import ECDHE, NEW, OLD, RSA, server
+from tests.core.test_doubt import ECDHE, LONG, NEW, OLD, RSA, server
 from tests.core.test_explore import USUAL, Profile, expect, profiles
 from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
 from tlscheck.core import registry, suppose
@@ -183,6 +183,45 @@ def test_one_of_a_kind_pays_for_all_of_it_wherever_they_stand(pace: str, most: i
     for kind in (MODERN, TWELVE, less, bare):
         *others, _ = sorted(s.connections for s in servers if s.profile is kind)
         assert max(others) <= most
+
+
+DHE = tuple(
+    registry.suite_by_name(f"TLS_DHE_RSA_WITH_AES_{bits}").code
+    for bits in ("128_GCM_SHA256", "128_CBC_SHA256")
+)
+
+
+@pytest.mark.parametrize("pace", PACES)
+@pytest.mark.parametrize("plain", [MODERN, LONG], ids=["modern", "long"])
+def test_a_neighbour_does_not_answer_for_what_hides_behind_the_list(
+    pace: str, plain: Profile
+) -> None:
+    """As GnuTLS: DHE with a prime of its own, for whoever offers no group of RFC 7919."""
+    newest = Version.TLSv1_2
+    more = replace(plain, suites=plain.suites | {newest: plain.suites[newest] + DHE}, fields=())
+    kinds = [plain] * 12 + [more] * 2
+    reports, _ = scanned_together([Server(profile) for profile in kinds], Limits.of(pace, 60))
+    for report, profile in zip(reports, kinds, strict=True):
+        found_exactly(report, profile)
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_a_neighbour_does_not_answer_for_what_is_refused_beside_another_suite(pace: str) -> None:
+    """A server that picks what it has no key for, and refuses without looking further."""
+    newest = Version.TLSv1_2
+    more = replace(MODERN, suites=MODERN.suites | {newest: MODERN.suites[newest] + RSA[:2]})
+    trap = registry.suite_by_name("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA").code
+
+    async def serve(hello: Hello, wait: float) -> Reply:
+        await asyncio.sleep(ROUND_TRIP)
+        left = hello.version is newest and not set(hello.suites) & set(MODERN.suites[newest])
+        return Alert(40) if left and trap in hello.suites else plainly(more, hello)
+
+    servers = [*(Server(MODERN) for _ in range(12)), serve]
+    reports, _ = scanned_together(servers, Limits.of(pace, 60))
+    for report in reports[:-1]:
+        found_exactly(report, MODERN)
+    found_exactly(reports[-1], more)
 
 
 def test_each_pace_keeps_to_its_connections_at_once() -> None:

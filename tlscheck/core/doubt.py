@@ -15,9 +15,7 @@ from tlscheck.core.eliminate import (
     Answer,
     Refused,
 )
-from tlscheck.core.explore import (
-    VersionFacts,
-)
+from tlscheck.core.explore import VersionFacts, behind
 from tlscheck.core.model import Protocol
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello, Picked, Reply, Ssl2Picked
@@ -83,10 +81,24 @@ def doubts(log: Log) -> tuple[Hello, ...]:
     return tuple(again)
 
 
-def briefly(log: Log) -> tuple[Hello, ...]:
-    """The hellos to ask again of a server that answered all as its neighbours do: as many as are
-    left of `FEW`, of what ended the lists and the newest of the versions that are not spoken. With
-    lists so long that none is left, two of each, and of what ended the lists of groups."""
+def hiding(log: Log, most: int) -> tuple[Hello, ...]:
+    """The hellos for what may be hidden behind the suites that were picked (`explore.behind`), in
+    the newest version that can; about `most` of them, and no less than one."""
+    picked: dict[Version, set[int]] = {}
+    for hello, answer in log:
+        if isinstance(answer, Picked) and answer.version == hello.version < Version.TLSv1_3:
+            picked.setdefault(hello.version, set()).add(answer.suite)
+    if not picked or (newest := max(picked)) < Version.TLSv1_0:
+        return ()
+    return behind(newest, tuple(sorted(picked[newest])), most)
+
+
+def briefly(log: Log, spent: int | None = None) -> tuple[Hello, ...]:
+    """The hellos to ask besides of a server that answered all as its neighbours do: as many as are
+    left of `FEW`. First those for what may be hidden, which no neighbour answers for it; then what
+    ended the lists, and the newest of the versions that are not spoken. With lists so long that
+    none is left, two of each, and of what ended the lists of groups; none where as many were
+    `spent`, on what is not in `log` too."""
     picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
     ends: dict[Version, Hello] = {}
     for hello, answer in log:
@@ -97,10 +109,14 @@ def briefly(log: Log) -> tuple[Hello, ...]:
                 ends[hello.version] = hello
     older = sorted((v for v in ends if v < min(picked, default=v)), reverse=True)
     asked = [ends[v] for v in sorted(ends, reverse=True) if v not in older[1:]]
-    left = FEW - len(log)
-    if left <= 0:
-        return tuple(hello for hello in (*asked, *_group_ends(log)) for _ in range(2))
-    return tuple(asked[n % len(asked)] for n in range(left)) if asked else ()
+    left = FEW - (len(log) if spent is None else spent)
+    parts = hiding(log, left)
+    if left > 0:
+        more = left - len(parts) if asked else 0
+        return (*parts, *(asked[n % len(asked)] for n in range(more)))
+    if spent is not None:
+        return parts
+    return (*parts, *(hello for hello in (*asked, *_group_ends(log)) for _ in range(2)))
 
 
 def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import assert_never
 
 from tlscheck.core import registry
@@ -160,11 +160,12 @@ def hidden(fact: VersionFacts) -> Exploration[VersionFacts]:
     version = fact.version
     if not Version.TLSv1_0 <= version <= Version.TLSv1_2:
         return fact
-    base = replace(opening(version), groups=registry.curves_of(version))
+    base = _bare(version)
     every = base.suites
     known = tuple(s for s in every if registry.suite_name(s) in fact.protocol.suites)
-    parts = _families(tuple(s for s in every if s not in known))
-    answers = yield tuple(replace(base, suites=part) for part in parts)
+    hellos = behind(version, known)
+    parts = [hello.suites for hello in hellos]
+    answers = yield hellos
     taken = [
         eliminate(replace(base, suites=part), SUITES, answer)
         for part, answer in zip(parts, answers, strict=True)
@@ -200,6 +201,24 @@ def hidden(fact: VersionFacts) -> Exploration[VersionFacts]:
         return more
     why = "; ".join(dict.fromkeys(filter(None, (fact.protocol.why, more.protocol.why))))
     return replace(more, protocol=replace(more.protocol, why=why))
+
+
+def _bare(version: Version) -> Hello:
+    return replace(opening(version), groups=registry.curves_of(version))
+
+
+@lru_cache(maxsize=1024)  # servers alike have the same behind them
+def behind(version: Version, known: tuple[int, ...], most: int = 5) -> tuple[Hello, ...]:
+    """The hellos that bring out what may be hidden behind the `known` suites: one for each family
+    of the others, or one for all where `most` is less than that."""
+    base = _bare(version)
+    others = tuple(s for s in base.suites if s not in known)
+    families = _families(others)
+    if not others:
+        return ()
+    return tuple(
+        replace(base, suites=part) for part in (families if len(families) <= most else [others])
+    )
 
 
 def _families(suites: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -88,9 +88,15 @@ def _told(answer: Answer) -> Answer:
 
 
 def again(trail: Trail) -> Trail:
-    """`trail`, and what a server is asked again when it has answered all as foreseen."""
+    """`trail`, and what a server is asked besides when it has answered all as foreseen; what its
+    neighbours were asked otherwise is refused like what ended the list."""
     expected = dict(trail)
-    return (*trail, *((hello, expected[hello]) for hello in doubt.briefly(trail)))
+    ends = {hello.version: answer for hello, answer in trail if isinstance(answer, Refused)}
+    none = Refused("nothing else is offered")
+    return trail + tuple(
+        (hello, expected.get(hello) or ends.get(hello.version, none))
+        for hello in doubt.briefly(trail)
+    )
 
 
 def trail_to(server: Supposed, whole: bool = True) -> Trail:

@@ -27,7 +27,7 @@ from tlscheck.core.features import Looked
 from tlscheck.core.habits import late
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
-from tlscheck.core.reply import Hello
+from tlscheck.core.reply import Hello, Picked
 from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
@@ -192,19 +192,28 @@ async def _explore(
     asked = tuple(prober.log)
     followed = taught is not None and foresight.same(asked, taught.trail)
     twin = taught if followed else lesson.twin(asked)
-    if twin and await lesson.proven(twin):
-        brief = doubt.briefly(asked)
-        if not followed or not prober.limits.again:  # it may have been asked in vain, too
-            brief = brief[: max(0, doubt.FEW - prober.connections)]
-        await prober.answers(brief)
+    if twin and not await lesson.proven(twin):
+        twin = None
+    hides = False
+    if twin:
+        # Where it did not follow, it may have been asked in vain, too.
+        spent = None if followed and prober.limits.again else prober.connections
+        brief, known = doubt.briefly(asked, spent), dict(asked)
+        told = zip(brief, await prober.answers(brief), strict=True)
+        hides = any(isinstance(answer, Picked) for hello, answer in told if hello not in known)
+    if twin and not hides:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
-        alike = foresight.within(prober.log, twin.trail)
+        alike = foresight.within(prober.log, foresight.again(twin.trail))
         mixed = None if alike else doubt.contradiction(prober.log)
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:
             plain = facts
-            if prober.limits.again or not doubt.agreed(asked):
+            closely = hides or prober.limits.again or not doubt.agreed(asked)
+            if not closely:
+                few = doubt.hiding(asked, doubt.FEW - prober.connections)
+                closely = any(isinstance(told, Picked) for told in await prober.answers(few))
+            if closely:
                 facts = await _behind(prober, facts)
                 await prober.answers(doubt.doubts(prober.log))
             spare = await prober.spare_replies()
