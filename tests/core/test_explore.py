@@ -150,7 +150,7 @@ def expect(profile: Profile, fact: VersionFacts, hellos: list[Hello]) -> None:
 
 # Beside accepted + 1: one more for the order of suites; for the groups of TLS 1.2 there are two
 # lists (curves and RFC 7919), each accepted + 1, with one more for their order, and one for a
-# server with ECDSA only.
+# server with ECDSA only; and the curves once more where that has suites without a certificate.
 CONSTANT = 1
 
 
@@ -168,7 +168,9 @@ def test_exploring_recovers_exactly_the_profile(profile: Profile) -> None:
             assert len(asked) <= suites + 1 + CONSTANT
         else:
             groups = len(fact.protocol.groups)
-            assert len(asked) <= (suites + 1 + CONSTANT) + (groups + 2 * (1 + CONSTANT) + 1)
+            bare = any("_anon_" in name for name in fact.protocol.suites)
+            curves = groups * (1 + bare) + (2 + bare) * (1 + CONSTANT) + 1
+            assert len(asked) <= (suites + 1 + CONSTANT) + curves
 
 
 @settings(max_examples=60)
@@ -263,6 +265,26 @@ def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key
         group = choose(hello.groups, curves, False)
         usable = (signed,) if own in hello.groups else ()
         suite = choose(hello.suites, (*usable, bare), False)
+        if group is None or suite is None:
+            return Refused("alert handshake_failure")
+        return Picked(Version.TLSv1_2, suite, group)
+
+    fact, _ = run(explore_version(Version.TLSv1_2), reply)
+    assert isinstance(fact, VersionFacts)
+    assert set(fact.protocol.groups) == {registry.group_name(g) for g in curves}
+
+
+def test_curves_that_suites_without_a_certificate_alone_reach_are_found() -> None:
+    own, curves = 23, (23, 24, 30)  # as OpenSSL in its own order: beside its own it takes no other
+    signed, bare = (
+        registry.suite_by_name(f"TLS_{kind}_WITH_AES_128_CBC_SHA").code
+        for kind in ("ECDHE_ECDSA", "ECDH_anon")
+    )
+
+    def reply(hello: Hello) -> Answer:
+        group = choose(hello.groups, curves, True)
+        usable = (signed,) if own in hello.groups else ()
+        suite = choose(hello.suites, (*usable, bare), True)
         if group is None or suite is None:
             return Refused("alert handshake_failure")
         return Picked(Version.TLSv1_2, suite, group)

@@ -395,8 +395,10 @@ def _groups_of(
     signers = {table[s].authentication for s in curves}
     if "ECDSA" in signers and "RSA" not in signers:
         own = yield from _past_own_curve(base, own)
+        if bare := tuple(s for s in curves if table[s].authentication == "NULL"):
+            found.append((yield from eliminate(replace(base, suites=bare), GROUPS, insist=insist)))
     return Listing(
-        tuple(g for part in (own, *found[1:]) for g in part.found),
+        tuple(dict.fromkeys(g for part in (own, *found[1:]) for g in part.found)),
         own.order,
         strays=own.strays,
         why=next((part.why for part in (own, *found[1:]) if part.why), None),
