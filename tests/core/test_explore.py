@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -252,6 +253,30 @@ def test_what_was_hidden_makes_no_list_whole() -> None:
     assert isinstance(found, VersionFacts)
     assert found.protocol.suites == tuple(map(registry.suite_name, (part, whole)))
     assert found.protocol.why == known.why
+
+
+WHY = "suites may be incomplete: time-out (3 times)"
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_what_was_not_answered_may_hide_more(hides: bool) -> None:
+    """Of the families that may be hidden one is not answered, and another may hide something."""
+    known, part, *_ = registry.suites_of(Version.TLSv1_2)
+    lost = next(
+        s for s in registry.suites_of(Version.TLSv1_2) if "_DHE_RSA_" in registry.suite_name(s)
+    )
+
+    def reply(hello: Hello) -> Answer:
+        if lost in hello.suites:
+            return Unknown("time-out (3 times)", asked=True)
+        if hides and part in hello.suites:
+            return Picked(Version.TLSv1_2, part, None)
+        return Refused("alert handshake_failure")
+
+    told = Protocol("yes", None, (registry.suite_name(known),))
+    found, _ = run(hidden(VersionFacts(Version.TLSv1_2, told)), reply)
+    assert isinstance(found, VersionFacts) and found.protocol.why == WHY
+    assert (registry.suite_name(part) in found.protocol.suites) == hides
 
 
 def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key() -> None:

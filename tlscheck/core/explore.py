@@ -171,6 +171,10 @@ def hidden(fact: VersionFacts) -> Exploration[VersionFacts]:
         for part, answer in zip(parts, answers, strict=True)
         if isinstance(answer, Picked) and answer.version == version and answer.suite in part
     ]
+    lost = next((a.why for a in answers if isinstance(a, Unknown)), None)
+    if not taken and lost and known and not fact.protocol.why:  # nobody knows what it hides
+        why = f"suites may be incomplete: {lost}"
+        return replace(fact, protocol=replace(fact.protocol, why=why))
     if not taken:
         odd = next((a.why for a in answers if isinstance(a, Refused) and not a.plain), None)
         note = f"{version.label}: may have suites that need more than a hello ({odd})"
@@ -190,7 +194,7 @@ def hidden(fact: VersionFacts) -> Exploration[VersionFacts]:
         listed.order if not missing else None,
         tuple(s for s in every if s in failed),
         tuple(code for part in found for code in part.strays),
-        next((part.why for part in found if part.why), None),
+        next((part.why for part in found if part.why), lost),
     )
     groups = Listing()
     if version is Version.TLSv1_2:

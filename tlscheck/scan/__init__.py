@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tlscheck.core import doubt, foresight, model, reach
-from tlscheck.core.eliminate import Answer
+from tlscheck.core.eliminate import Answer, Refused
 from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
@@ -27,7 +27,7 @@ from tlscheck.core.features import Looked
 from tlscheck.core.habits import late
 from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
-from tlscheck.core.reply import Hello, Picked
+from tlscheck.core.reply import Hello
 from tlscheck.scan.lesson import Lesson
 from tlscheck.scan.looking import looked
 from tlscheck.scan.prober import Prober
@@ -200,7 +200,7 @@ async def _explore(
         spent = None if followed and prober.limits.again else prober.connections
         brief, known = doubt.briefly(asked, spent), dict(asked)
         told = zip(brief, await prober.answers(brief), strict=True)
-        hides = any(isinstance(answer, Picked) for hello, answer in told if hello not in known)
+        hides = any(not isinstance(answer, Refused) for hello, answer in told if hello not in known)
     if twin and not hides:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
@@ -212,7 +212,7 @@ async def _explore(
             closely = hides or prober.limits.again or not doubt.agreed(asked)
             if not closely:
                 few = doubt.hiding(asked, doubt.FEW - prober.connections)
-                closely = any(isinstance(told, Picked) for told in await prober.answers(few))
+                closely = any(not isinstance(a, Refused) for a in await prober.answers(few))
             if closely:
                 facts = await _behind(prober, facts)
                 await prober.answers(doubt.doubts(prober.log))
