@@ -61,6 +61,7 @@ MOST_TRIES = 20  # for a hang-up that may be chance
 MOST_TIMES = 60  # replies to one hello that decide nothing
 LOST = 3  # control hellos in a row without an answer: everything waits until one is answered
 PINGS = (0.25, 0.5, 1.0, 2.0, 4.0)  # seconds between tries meanwhile; the last goes on
+KEPT = 5.0  # seconds of the deadline that no silence may take: other questions have answers
 MOST_LOST = 0.5  # of the deadline: so long is waited for a server that has shut us out
 
 
@@ -451,12 +452,11 @@ class Prober:
 
     async def _wait_long(self, hello: Hello, reply: Reply, seen: _Seen) -> Answer:
         """Some servers refuse by hanging up long after: wait for that, once, for several."""
-        if not self._control or self._futile:
+        long = min(self.limits.patience, self.left - KEPT)
+        if not self._control or self._futile or long <= 0:
             return self._unknown(reply, seen)
         several = max(TRIES_SILENT, self._needed())
-        replies = await asyncio.gather(
-            *(self.ask(hello, self.limits.patience, aside=True) for _ in range(several))
-        )
+        replies = await asyncio.gather(*(self.ask(hello, long, aside=True) for _ in range(several)))
         control = await self.ask(self._control)
         came = [r for r in replies if r is not None]
         for late in came:
