@@ -366,7 +366,11 @@ class Prober:
                 return decided
             attempt += 1
             await self._pause(min(1.0, 0.03 * 1.5**attempt))
-            reply = await self.ask(hello)
+            # What has been silent once may be so again.
+            long = min(self.patience, self.left - KEPT) if seen.silences else None
+            if long is not None and long <= 0:
+                return self._unknown(reply, seen)
+            reply = await self.ask(hello, long)
         return Unknown(self.stopped or "not asked")
 
     def _were_chance(self, seen: _Seen) -> None:
