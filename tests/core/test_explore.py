@@ -279,37 +279,24 @@ def test_what_was_not_answered_may_hide_more(hides: bool) -> None:
     assert (registry.suite_name(part) in found.protocol.suites) == hides
 
 
-def test_suites_without_a_certificate_do_not_hide_the_curves_beside_an_ecdsa_key() -> None:
-    own, curves = 23, (29, 23, 25, 24, 30)  # as JSSE: the key's own curve must be offered
+@pytest.mark.parametrize(
+    ("curves", "server_order"),
+    [((29, 23, 25, 24, 30), False),  # as JSSE: the key's own curve must be offered
+     ((23, 24, 30), True)],  # as OpenSSL: beside the key's own it takes no other, unless anonymous
+)  # fmt: skip
+def test_suites_without_a_certificate_hide_no_curve_beside_an_ecdsa_key(
+    curves: tuple[int, ...], server_order: bool
+) -> None:
+    own = 23
     signed, bare = (
         registry.suite_by_name(f"TLS_{kind}_WITH_AES_128_CBC_SHA").code
         for kind in ("ECDHE_ECDSA", "ECDH_anon")
     )
 
     def reply(hello: Hello) -> Answer:
-        group = choose(hello.groups, curves, False)
+        group = choose(hello.groups, curves, server_order)
         usable = (signed,) if own in hello.groups else ()
-        suite = choose(hello.suites, (*usable, bare), False)
-        if group is None or suite is None:
-            return Refused("alert handshake_failure")
-        return Picked(Version.TLSv1_2, suite, group)
-
-    fact, _ = run(explore_version(Version.TLSv1_2), reply)
-    assert isinstance(fact, VersionFacts)
-    assert set(fact.protocol.groups) == {registry.group_name(g) for g in curves}
-
-
-def test_curves_that_suites_without_a_certificate_alone_reach_are_found() -> None:
-    own, curves = 23, (23, 24, 30)  # as OpenSSL in its own order: beside its own it takes no other
-    signed, bare = (
-        registry.suite_by_name(f"TLS_{kind}_WITH_AES_128_CBC_SHA").code
-        for kind in ("ECDHE_ECDSA", "ECDH_anon")
-    )
-
-    def reply(hello: Hello) -> Answer:
-        group = choose(hello.groups, curves, True)
-        usable = (signed,) if own in hello.groups else ()
-        suite = choose(hello.suites, (*usable, bare), True)
+        suite = choose(hello.suites, (*usable, bare), server_order)
         if group is None or suite is None:
             return Refused("alert handshake_failure")
         return Picked(Version.TLSv1_2, suite, group)

@@ -16,18 +16,11 @@ from typing import Any
 from tests.servers.faults.process import Faults
 from tests.servers.faults.registry import Fault
 from tests.servers.profile import PROTOCOLS
+from tlscheck.io.sslyze_words import VERSIONS
 
 from .ours import HOME
 
 JOBS = 2
-_COMMANDS = {
-    "SSLv2": "ssl_2_0_cipher_suites",
-    "SSLv3": "ssl_3_0_cipher_suites",
-    "TLSv1.0": "tls_1_0_cipher_suites",
-    "TLSv1.1": "tls_1_1_cipher_suites",
-    "TLSv1.2": "tls_1_2_cipher_suites",
-    "TLSv1.3": "tls_1_3_cipher_suites",
-}
 
 
 def ask(
@@ -89,14 +82,14 @@ def main() -> None:
             ServerScanRequest(
                 ServerNetworkLocation(hostname=host, port=port, ip_address=address),
                 ServerNetworkConfiguration(tls_server_name_indication=host),
-                scan_commands={ScanCommand(name) for name in _COMMANDS.values()},
+                scan_commands={ScanCommand(name) for name in VERSIONS.values()},
             )
         ]
     )
     (result,) = scanner.get_results()
     found: dict[str, Any] = {}
     for label in PROTOCOLS:
-        attempt = getattr(result.scan_result, _COMMANDS[label]) if result.scan_result else None
+        attempt = getattr(result.scan_result, VERSIONS[label]) if result.scan_result else None
         if attempt and attempt.status == ScanCommandAttemptStatusEnum.COMPLETED:
             suites = [each.cipher_suite.name for each in attempt.result.accepted_cipher_suites]
             found[label] = {

@@ -198,9 +198,7 @@ async def _explore(
     if twin:
         # Where it did not follow, it may have been asked in vain, too.
         spent = None if followed and prober.limits.again else prober.connections
-        brief, known = doubt.briefly(asked, spent), dict(asked)
-        told = zip(brief, await prober.answers(brief), strict=True)
-        hides = any(not isinstance(answer, Refused) for hello, answer in told if hello not in known)
+        hides = await _asked_besides(prober, asked, spent)
     if twin and not hides:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
@@ -209,11 +207,7 @@ async def _explore(
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:
             plain = facts
-            closely = hides or prober.limits.again or not doubt.agreed(asked)
-            if not closely:
-                few = doubt.hiding(asked, doubt.FEW - prober.connections)
-                closely = any(not isinstance(a, Refused) for a in await prober.answers(few))
-            if closely:
+            if hides or await _open(prober, asked):
                 facts = await _behind(prober, facts)
                 await prober.answers(doubt.doubts(prober.log))
             spare = await prober.spare_replies()
@@ -223,6 +217,23 @@ async def _explore(
     facts, lost = doubt.overlooked(facts, spare)
     mixed = mixed or lost
     return (facts, None) if mixed is None else (await _of_each(prober, facts), mixed)
+
+
+async def _asked_besides(prober: Prober, asked: doubt.Log, spent: int | None) -> bool:
+    """Ask a server that has answered all as its neighbours do what they do not answer for it: does
+    it hide anything that they do not?"""
+    brief, known = doubt.briefly(asked, spent), {hello for hello, _ in asked}
+    told = zip(brief, await prober.answers(brief), strict=True)
+    return any(not isinstance(answer, Refused) for hello, answer in told if hello not in known)
+
+
+async def _open(prober: Prober, asked: doubt.Log) -> bool:
+    """Whether a server that no other stands for is to be looked at closely: always, or where few
+    are asked again only if its versions do not agree, or it may hide something."""
+    if prober.limits.again or not doubt.agreed(asked):
+        return True
+    few = doubt.hiding(asked, doubt.FEW - prober.connections)
+    return any(not isinstance(answer, Refused) for answer in await prober.answers(few))
 
 
 async def _of_each(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
