@@ -5,6 +5,8 @@ Parameters are found by walking the commands, and variables by walking the setti
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from tests.injection.test_arguments import PARAMETERS, PATHS, invocations, prepa
 from tests.injection.test_files import POLICY
 from tests.injection.ways import REPORT, STRINGS
 from tests.injection.ways import quick as quick  # a fixture for all of them
-from tlscheck.io.secret import secret_in
+from tlscheck.io.secret import masked, secret_in
 from tlscheck.io.settings import SETTINGS
 
 ACCOUNT, KEY = "123456789012", "AKIA" + "Z7" * 8
@@ -238,3 +240,13 @@ def test_a_name_without_a_secret_is_shown_as_it_is(tmp_path: Path) -> None:
                  "/home/alice/reports1234/20261126T020000Z-1b56f0e1.json"):  # fmt: skip
         said = run("show", f"./{name}" if name[0] != "/" else name)
         assert f"{name}: No such file".encode() in said.err, said.err
+
+
+def test_the_digest_of_a_key_is_no_secret() -> None:
+    """A pin with its one slash near the end has 40 letters and figures before it."""
+    digests = [hashlib.sha256(b"%d" % n).digest() for n in range(20_000)]
+    pins = [base64.b64encode(digest).decode() for digest in digests]
+    assert any(pin.index("/") == 40 for pin in pins if pin.count("/") == 1)
+    for text in (*pins, *(digest.hex() for digest in digests)):
+        assert masked(text) == text
+    assert masked(pins[0][:40]) == "***" == masked(f"={pins[0][:40]}")[1:]
