@@ -34,7 +34,14 @@ class Cursor:
         return int.from_bytes(self.take(size, field), "big")
 
     def vector(self, size: int, field: str) -> bytes:
-        return self.take(self.uint(size, f"length of {field}"), field)
+        start = self.at + size
+        if start > len(self.data):
+            raise Malformed(f"{self.what}: length of {field} is short")
+        end = start + int.from_bytes(self.data[self.at : start], "big")
+        if end > len(self.data):
+            raise Malformed(f"{self.what}: {field} is short")
+        self.at = end
+        return self.data[start:end]
 
     def left(self) -> int:
         return len(self.data) - self.at

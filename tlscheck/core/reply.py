@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tlscheck.core import registry
@@ -30,11 +30,15 @@ class Hello:
     compressions: tuple[int, ...] = (0,)
     more: tuple[tuple[int, bytes], ...] = ()
     closely: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
 
-    def __hash__(self) -> int:
+    def __post_init__(self) -> None:
         # Hellos are looked up for each exchange, and most differ in how much they offer.
         lists = len(self.suites), self.suites[:1], self.suites[-1:], len(self.groups)
-        return hash((self.version, lists, self.extensions))
+        object.__setattr__(self, "_hash", hash((self.version, lists, self.extensions)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
