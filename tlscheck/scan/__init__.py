@@ -170,16 +170,16 @@ async def _explore(
 ) -> tuple[tuple[VersionFacts, ...], str | None]:
     """What was found of each version, by age; and how the answers contradict each other. `roomy`:
     there is room for more connections to a server that has said nothing yet."""
-    again = foresight.again if prober.limits.again else lambda trail: trail
+    again = prober.limits.again
     openings = [opening(version) for version in VERSIONS[: None if roomy else FIRST]]
     taught = lesson.only() if roomy else None
     if taught:
-        prober.ahead.follow(again(taught.trail))
+        prober.ahead.follow(taught.again if again else taught.trail)
     replies = await prober.open(openings, knocks())
     if not taught:
         first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]
         if taught := lesson.like(first):
-            prober.ahead.follow(again(taught.trail), first)
+            prober.ahead.follow(taught.again if again else taught.trail, first)
         else:
             prober.ahead.suppose(first)
     found = await asyncio.gather(
@@ -197,12 +197,12 @@ async def _explore(
     hides = False
     if twin:
         # Where it did not follow, it may have been asked in vain, too.
-        spent = None if followed and prober.limits.again else prober.connections
+        spent = None if followed and again else prober.connections
         hides = await _asked_besides(prober, asked, spent)
     if twin and not hides:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
-        alike = foresight.within(prober.log, foresight.again(twin.trail))
+        alike = foresight.within(prober.log, twin.again)
         mixed = None if alike else doubt.contradiction(prober.log)
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:

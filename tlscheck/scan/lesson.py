@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tlscheck.core.doubt import Log
-from tlscheck.core.foresight import Trail, fits_all, same
+from tlscheck.core.foresight import Trail, again, fits_all, same
 from tlscheck.core.suppose import Said
 
 FEW = 8  # servers of a kind that all start at once
@@ -28,6 +29,11 @@ class Taught:
     proof: asyncio.Future[bool] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    @cached_property
+    def again(self) -> Trail:
+        """The trail, and what a server is asked besides that has answered it all as foreseen."""
+        return again(self.trail)
 
 
 class Lesson:
