@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import struct
+from collections.abc import Callable
 
 from tlscheck.core import flight, wire
 from tlscheck.core.hello import encode
@@ -42,7 +43,6 @@ async def exchange(
     """Ask `hello` of `target`. `connect` and `read` are seconds; `read` bounds the whole answer.
     Never raises but for cancellation."""
     address, endpoint = target.address, target.endpoint
-    loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sent = encode(hello, random, endpoint.sni)
     reader = flight.Reader(hello, sent) if hello.closely else wire.Reader(hello)
@@ -50,33 +50,97 @@ async def exchange(
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as fault:
         return _connect_fault(fault, family)
+    talk = _Talk(sock, sent, reader, read)
     try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected = False
-        try:
-            async with asyncio.timeout(connect) as limit:
-                await loop.sock_connect(sock, (address, endpoint.port))
-                connected = True
-                limit.reschedule(loop.time() + read)
-                await loop.sock_sendall(sock, sent)
-                while True:
-                    data = await loop.sock_recv(sock, 16384)
-                    if not data:
-                        return reader.end(Hangup("closed"))
-                    if reply := reader.feed(data):
-                        return reply
-        except TimeoutError:
-            return reader.end(Silent("read")) if connected else Silent("connect")
-        except OSError as fault:
-            if connected and fault.errno in _RESET:
-                return reader.end(Hangup("reset"))
-            return _connect_fault(fault, family)
+        talk.begin((address, endpoint.port), connect)
+        return await talk.reply
     finally:
+        talk.end()
+
+
+class _Talk:
+    """One exchange over a socket. The event loop takes its steps, and whoever waits for the reply
+    is woken once: that is a good part of what an exchange costs."""
+
+    __slots__ = ("_connected", "_limit", "_loop", "_read", "_reader", "_sent", "_sock", "reply")
+
+    def __init__(self, sock: socket.socket, sent: bytes, reader: wire.Reader, read: float) -> None:
+        self._sock, self._sent, self._reader, self._read = sock, sent, reader, read
+        self._loop = asyncio.get_running_loop()
+        self.reply: asyncio.Future[Reply] = self._loop.create_future()
+        self._connected = False
+        self._limit: asyncio.TimerHandle | None = None
+
+    def begin(self, place: tuple[str, int], connect: float) -> None:
+        """Connect, within so many seconds; all else follows."""
+        self._sock.setblocking(False)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+            code = self._sock.connect_ex(place)
+        except OSError as fault:  # an address that is none
+            code = fault.errno or errno.EINVAL
+        if code in (0, errno.EINPROGRESS):
+            self._limit = self._loop.call_later(connect, self._take, self._late)
+            self._loop.add_writer(self._sock, self._take, self._send)
+        else:
+            self.reply.set_result(_connect_fault(OSError(code, ""), self._sock.family))
+
+    def end(self) -> None:
+        """Give up the socket, whatever it is about."""
+        if self._limit:
+            self._limit.cancel()
+            self._loop.remove_writer(self._sock)
+            self._loop.remove_reader(self._sock)
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
         finally:
-            sock.close()
+            self._sock.close()
+
+    def _take(self, step: Callable[[], Reply | None]) -> None:
+        """Take a step; what goes wrong in it is told to whoever waits, not to the event loop."""
+        if self.reply.done():
+            return
+        try:
+            if reply := step():
+                self.reply.set_result(reply)
+        except (BlockingIOError, InterruptedError):  # it was not ready after all
+            pass
+        except Exception as bug:
+            self.reply.set_exception(bug)
+
+    def _late(self) -> Reply:
+        return self._reader.end(Silent("read")) if self._connected else Silent("connect")
+
+    def _send(self) -> Reply | None:
+        if not self._connected:
+            if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                return _connect_fault(OSError(code, ""), self._sock.family)
+            self._connected = True
+            assert self._limit
+            self._limit.cancel()
+            self._limit = self._loop.call_later(self._read, self._take, self._late)
+        try:
+            self._sent = self._sent[self._sock.send(self._sent) :]
+        except OSError as fault:
+            return self._lost(fault)
+        if not self._sent:
+            self._loop.remove_writer(self._sock)
+            self._loop.add_reader(self._sock, self._take, self._receive)
+        return None
+
+    def _receive(self) -> Reply | None:
+        try:
+            data = self._sock.recv(16384)
+        except OSError as fault:
+            return self._lost(fault)
+        return self._reader.feed(data) if data else self._reader.end(Hangup("closed"))
+
+    def _lost(self, fault: OSError) -> Reply:
+        if isinstance(fault, BlockingIOError | InterruptedError):
+            raise fault
+        if fault.errno in _RESET:
+            return self._reader.end(Hangup("reset"))
+        return _connect_fault(fault, self._sock.family)
 
 
 def _connect_fault(fault: OSError, family: int) -> Reply:
