@@ -251,10 +251,10 @@ def _http(job: Job, stop: asyncio.Event) -> Check:
 
 
 def _deep(job: Job, stop: asyncio.Event) -> Deep:
-    """sslyze, two at once for each processor: they wait half of their time."""
+    """sslyze, four at once for each processor: they wait most of their time."""
     from tlscheck.io import deep
 
-    slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+    slots = asyncio.Semaphore(4 * (os.cpu_count() or 1))
 
     async def check(target: Target, begin: Callable[[], float]) -> dict[str, Any]:
         async with slots:

@@ -129,11 +129,15 @@ class _Talk:
         return None
 
     def _receive(self) -> Reply | None:
-        try:
-            data = self._sock.recv(16384)
-        except OSError as fault:
-            return self._lost(fault)
-        return self._reader.feed(data) if data else self._reader.end(Hangup("closed"))
+        # To the last byte: uvloop tells once of a reset, together with what came before it.
+        reply = None
+        while reply is None:
+            try:
+                data = self._sock.recv(16384)
+            except OSError as fault:
+                return self._lost(fault)
+            reply = self._reader.feed(data) if data else self._reader.end(Hangup("closed"))
+        return reply
 
     def _lost(self, fault: OSError) -> Reply:
         if isinstance(fault, BlockingIOError | InterruptedError):
