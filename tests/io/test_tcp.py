@@ -51,9 +51,7 @@ REFUSAL = record(21, b"\x02\x28")
 
 
 @contextmanager
-def served(
-    serve: Serve, address: str = "127.0.0.1", listener: socket.socket | None = None
-) -> Iterator[Target]:
+def served(serve: Serve, address: str = "127.0.0.1") -> Iterator[Target]:
     """A server that does `serve` with each connection, once the hello has come."""
     family = AF_INET6 if ":" in address else AF_INET
 
@@ -67,7 +65,8 @@ def served(
                 if peer.recv(8192):
                     serve(peer)
 
-    with listener or socket.create_server((address, 0), family=family) as listener:
+    with socket.create_server((address, 0), family=family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # a narrow way
         thread = threading.Thread(target=accept)
         thread.start()
         try:
@@ -220,24 +219,38 @@ def test_an_address_that_is_none_is_a_reply_too(loop: str) -> None:
     assert isinstance(reply, Unreachable | OwnFault)
 
 
+class Narrow(socket.socket):
+    """A socket that takes few bytes at once."""
+
+    def __init__(self, *words: int, fileno: int | None = None) -> None:
+        super().__init__(*words, fileno=fileno)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_hello_longer_than_the_way_is_wide(loop: str) -> None:
+def test_a_hello_longer_than_the_way_is_wide(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes out in several pieces, as the other side takes it."""
     long = Hello(Version.TLSv1_2, OPENING.suites, OPENING.groups, more=((0xFF00, bytes(60_000)),))
-    got: list[int] = []
 
     def slowly(peer: socket.socket) -> None:
-        got.append(0)
-        while got[-1] < 50_000:
-            time.sleep(0.001)
-            got.append(got[-1] + len(peer.recv(2048)))
+        many = 0
+        peer.settimeout(0.5)
+        with contextlib.suppress(TimeoutError):
+            while piece := peer.recv(8192):
+                many += len(piece)
+        assert many > 50_000
         peer.sendall(FLIGHT)
 
-    narrow = socket.create_server(("127.0.0.1", 0))
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    with served(slowly, listener=narrow) as to:
-        assert replies(loop, to, hello=long) == {PICKED}
-    assert len(got) > 10
+    async def asked(to: Target) -> Reply:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "socket", Narrow)
+            asking = exchange(to, long, bytes(RANDOM_BYTES), connect=5.0, read=5.0)
+            task = asyncio.ensure_future(asking)
+            await asyncio.sleep(0)
+        return await task
+
+    with served(slowly) as to, asyncio.Runner(loop_factory=LOOPS[loop]) as run:
+        assert run.run(asked(to)) == PICKED
 
 
 @pytest.mark.parametrize("loop", LOOPS)
