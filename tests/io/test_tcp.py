@@ -296,3 +296,21 @@ def test_without_a_descriptor_it_is_our_own_fault(
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         assert runner.run(without()) == OwnFault("out of file descriptors", passing=True)
+
+
+@pytest.mark.parametrize("watch", ["add_writer", "add_reader"])
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, uvloop.Loop])
+def test_a_socket_that_cannot_be_watched_is_our_own_fault(
+    loop: type[asyncio.AbstractEventLoop], watch: str
+) -> None:
+    """The kernel watches so many for each user and no more (epoll's max_user_watches)."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def asked(to: Target) -> Reply:
+        return await exchange(to, OPENING, bytes(RANDOM_BYTES), connect=5.0, read=5.0)
+
+    with served(hold) as to, asyncio.Runner(loop_factory=type("Full", (loop,), {watch: full})) as r:
+        assert r.run(asked(to)) == OwnFault("too many sockets to watch", passing=True)
+        assert not open_to(to)

@@ -20,11 +20,12 @@ _OWN = {
     errno.EADDRNOTAVAIL: "no address or port to connect from",
     errno.ENOBUFS: "out of buffers",
     errno.ENOMEM: "out of memory",
+    errno.ENOSPC: "too many sockets to watch",
     errno.EAFNOSUPPORT: "address family not supported",
     errno.EACCES: "not permitted",
     errno.EPERM: "not permitted",
 }
-_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC)
 _AWAY = {
     errno.ECONNREFUSED: "connection refused",
     errno.EHOSTUNREACH: "no route to host",
@@ -77,13 +78,12 @@ class _Talk:
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             code = self._sock.connect_ex(place)
-        except OSError as fault:  # an address that is none
-            code = fault.errno or errno.EINVAL
-        if code in (0, errno.EINPROGRESS):
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, "")
             self._limit = self._loop.call_later(connect, self._take, self._late)
             self._loop.add_writer(self._sock, self._take, self._send)
-        else:
-            self.reply.set_result(_connect_fault(OSError(code, ""), self._sock.family))
+        except OSError as fault:  # an address that is none, too
+            self.reply.set_result(self._lost(fault))
 
     def end(self) -> None:
         """Give up the socket, whatever it is about."""
@@ -105,6 +105,8 @@ class _Talk:
                 self.reply.set_result(reply)
         except (BlockingIOError, InterruptedError):  # it was not ready after all
             pass
+        except OSError as fault:
+            self.reply.set_result(self._lost(fault))
         except Exception as bug:
             self.reply.set_exception(bug)
 
@@ -114,15 +116,12 @@ class _Talk:
     def _send(self) -> Reply | None:
         if not self._connected:
             if code := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                return _connect_fault(OSError(code, ""), self._sock.family)
+                return self._lost(OSError(code, ""))
             self._connected = True
             assert self._limit
             self._limit.cancel()
             self._limit = self._loop.call_later(self._read, self._take, self._late)
-        try:
-            self._sent = self._sent[self._sock.send(self._sent) :]
-        except OSError as fault:
-            return self._lost(fault)
+        self._sent = self._sent[self._sock.send(self._sent) :]
         if not self._sent:
             self._loop.remove_writer(self._sock)
             self._loop.add_reader(self._sock, self._take, self._receive)
@@ -132,16 +131,11 @@ class _Talk:
         # To the last byte: uvloop tells once of a reset, together with what came before it.
         reply = None
         while reply is None:
-            try:
-                data = self._sock.recv(16384)
-            except OSError as fault:
-                return self._lost(fault)
+            data = self._sock.recv(16384)
             reply = self._reader.feed(data) if data else self._reader.end(Hangup("closed"))
         return reply
 
     def _lost(self, fault: OSError) -> Reply:
-        if isinstance(fault, BlockingIOError | InterruptedError):
-            raise fault
         if fault.errno in _RESET:
             return self._reader.end(Hangup("reset"))
         return _connect_fault(fault, self._sock.family)
