@@ -192,6 +192,21 @@ def test_an_answer_that_drips_is_bounded_as_a_whole(loop: str) -> None:
         assert isinstance(reply, Picked | Silent) and time.monotonic() - began < 5
 
 
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, uvloop.Loop])
+def test_an_answer_that_is_there_when_the_time_is_over(
+    loop: type[asyncio.AbstractEventLoop],
+) -> None:
+    """The loop has not told of it, as after this process was stopped for a while."""
+    deaf = type("Deaf", (loop,), {"add_reader": lambda *_: None})
+
+    async def asked(to: Target) -> Reply:
+        return await exchange(to, OPENING, bytes(RANDOM_BYTES), connect=5.0, read=0.3)
+
+    for serve, reply in (sends(FLIGHT, end=hold), PICKED), (sends(end=reset), Hangup("reset")):
+        with served(serve) as to, asyncio.Runner(loop_factory=deaf) as runner:
+            assert runner.run(asked(to)) == reply
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_nobody_there(loop: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import struct
@@ -111,7 +112,12 @@ class _Talk:
             self.reply.set_exception(bug)
 
     def _late(self) -> Reply:
-        return self._reader.end(Silent("read")) if self._connected else Silent("connect")
+        if not self._connected:
+            return Silent("connect")
+        # Whoever was stopped for a while (Ctrl-Z) hears that the time is over, and then of answers.
+        with contextlib.suppress(BlockingIOError):
+            return self._receive()
+        return self._reader.end(Silent("read"))
 
     def _send(self) -> Reply | None:
         if not self._connected:
@@ -127,7 +133,7 @@ class _Talk:
             self._loop.add_reader(self._sock, self._take, self._receive)
         return None
 
-    def _receive(self) -> Reply | None:
+    def _receive(self) -> Reply:
         # To the last byte: uvloop tells once of a reset, together with what came before it.
         reply = None
         while reply is None:
