@@ -177,6 +177,7 @@ def test_an_endpoint_is_found_by_what_is_printed_of_it(tmp_path: Path) -> None:
             assert page.stdout.splitlines()[:2] == [id_, f"{name} ({_WHAT})"], page
             told = run("history", text, cwd=tmp_path)
             assert told.returncode == 0 and id_ in told.stdout, told
+            assert f" catalog: {name}\n" in told.stdout
     both = run("show", last, "--endpoint", "::1", cwd=tmp_path).stdout
     assert "custom:[::1]:1\n" in both and "custom:[::1]:2\n" in both
     assert "2 endpoints have the host" in run("history", "[::1]", cwd=tmp_path).stderr

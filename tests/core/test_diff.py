@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlscheck.core.diff import (
+    PRESENT,
     Change,
     Fact,
     Key,
@@ -440,6 +441,12 @@ def test_how_reports_were_made_is_no_change_of_a_server() -> None:
     )
     tomorrow = report(**{"policies": [{"id": "p", "as_of": "2026-11-25"}]})
     assert circumstances(report(), tomorrow) == ()
+
+
+def test_an_ipv6_host_stands_in_brackets_before_its_port() -> None:
+    old, new = (report(**{"endpoints/0/host": "::1", "endpoints/0/port": port}) for port in (1, 2))
+    assert circumstances(old, new) == ("data files: another host or port for a [::1]:1 -> [::1]:2",)
+    assert view(new)["a", PRESENT].values == ("[::1]:2",)
 
 
 def test_only_what_was_seen_whole_can_have_come_or_gone() -> None:

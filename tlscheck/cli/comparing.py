@@ -187,7 +187,7 @@ def _endpoint_id(text: str, known: Mapping[str, Facts]) -> str:
     if text in known:
         return text
     places = {i: facts[PRESENT].values[0].rpartition(":") for i, facts in known.items()}
-    hosts = [i for i, (host, _, port) in places.items() if calls(text, host, port)]
+    hosts = [i for i, (host, _, port) in places.items() if calls(text, host.strip("[]"), port)]
     if len(hosts) > 1:
         fail(f"{len(hosts)} endpoints have the host {text}; give an id: {', '.join(sorted(hosts))}")
     if not hosts:

@@ -12,7 +12,7 @@ import click
 
 from tlscheck.cli.output import PATH, fail
 from tlscheck.core.model import Endpoint
-from tlscheck.core.names import bracketed
+from tlscheck.core.names import place
 from tlscheck.io import catalog
 from tlscheck.io.datafile import BadFile
 from tlscheck.io.secret import secret_in
@@ -87,7 +87,7 @@ def parse_endpoint(text: str) -> Endpoint:
     labels = host.split(".")[:3]
     service = next((s for s in ("sts", "iam") if host.startswith(s) or s in labels), "other")
     return Endpoint(
-        f"custom:{bracketed(host)}:{port}", service, "custom", "-", "standard", host, port,
+        f"custom:{place(host, port)}", service, "custom", "-", "standard", host, port,
         addresses=addresses,
     )  # fmt: skip
 

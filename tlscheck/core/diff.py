@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from tlscheck.core import seen
 from tlscheck.core.model import Depth
+from tlscheck.core.names import place
 from tlscheck.core.registry import VERSION_BY_LABEL
 
 Weight = Literal["broke", "healed", "changed", "routine", "sight"]
@@ -89,7 +90,7 @@ def verdict_fact(verdict: str, *, looked: bool) -> Fact:
 def endpoint_facts(endpoint: Mapping[str, Any]) -> dict[str, Fact]:
     """The facts of one endpoint of a report, but its verdicts."""
     targets = [t for t in endpoint["targets"] if not t["features"].get("skipped")]
-    facts = {PRESENT: Fact((f"{endpoint['host']}:{endpoint['port']}",))}
+    facts = {PRESENT: Fact((_place(endpoint),))}
     for label in VERSION_BY_LABEL:
         said = [t["protocols"].get(label) or {"offered": "unknown"} for t in targets]
         answers = {p["offered"] for p in said}
@@ -111,6 +112,10 @@ def endpoint_facts(endpoint: Mapping[str, Any]) -> dict[str, Fact]:
     everything = all(facts[label].whole for label in VERSION_BY_LABEL)
     facts["mixed"] = Fact(("mixed",) if endpoint["mixed"] else (), everything)
     return facts
+
+
+def _place(endpoint: Mapping[str, Any]) -> str:
+    return place(str(endpoint["host"]), endpoint["port"])
 
 
 def _order(protocol: Mapping[str, Any]) -> str:
@@ -418,7 +423,7 @@ def _rank(change: Change) -> tuple[int, str, str]:
 def circumstances(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
     """How the two reports were made differently: tool, data files, policies, interruption."""
     said = []
-    rows = [{e["id"]: f"{e['host']}:{e['port']}" for e in r["endpoints"]} for r in (old, new)]
+    rows = [{e["id"]: _place(e) for e in r["endpoints"]} for r in (old, new)]
     if other := sorted(i for i, at in rows[0].items() if rows[1].get(i, at) != at):
         first = f"{other[0]} {rows[0][other[0]]} -> {rows[1][other[0]]}"
         more = f", and {len(other) - 1} more" if len(other) > 1 else ""

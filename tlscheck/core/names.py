@@ -12,12 +12,16 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def place(host: str, port: object) -> str:
+    """A host and its port, as a URL has them."""
+    return f"{bracketed(host)}:{port}"
+
+
 def calls(text: str, host: str, port: object) -> bool:
     """Whether `text` is what a host is called by, alone or with its port, in any of its spellings
     that we print."""
     wanted, name = text.lower().rstrip("."), host.lower()
-    place = bracketed(name)
-    return wanted in (name, place, f"{place}:{port}")
+    return wanted in (name, bracketed(name), place(name, port))
 
 
 def is_for(name: str, dns: Iterable[str], addresses: Iterable[str]) -> bool:

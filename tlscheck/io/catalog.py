@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tlscheck.core.model import Endpoint
-from tlscheck.core.names import bracketed
+from tlscheck.core.names import place
 from tlscheck.io import formats
 from tlscheck.io.datafile import (
     BadFile,
@@ -261,7 +261,7 @@ def _endpoint(row: dict[str, Any], where: Where) -> Endpoint:
     label = host.partition(".")[0].partition("-")[0]
     alias = values.get("alias_of")
     values = {
-        "id": f"custom:{bracketed(host)}:{port}",
+        "id": f"custom:{place(host, port)}",
         "service": label if label in ("sts", "iam") else "other",
         "partition": "custom",
         "region": "-",

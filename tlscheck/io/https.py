@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlscheck.core import registry
 from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
-from tlscheck.core.names import bracketed, is_for
+from tlscheck.core.names import bracketed, is_for, place
 from tlscheck.core.reach import EXPIRED
 from tlscheck.io import secret, trust
 
@@ -138,10 +138,8 @@ async def requested(
     import httpx
 
     endpoint = target.endpoint
-    address = bracketed(target.address)
     usual = {"https": 443, "http": 80}[scheme]
-    host = bracketed(endpoint.host)
-    host = host if port == usual else f"{host}:{port}"
+    host = bracketed(endpoint.host) if port == usual else place(endpoint.host, port)
     opened: list[Any] = []
     clock = asyncio.get_running_loop().time
     times: dict[str, float] = {}
@@ -155,7 +153,7 @@ async def requested(
 
     request = httpx.Request(
         "GET",
-        f"{scheme}://{address}:{port}/",
+        f"{scheme}://{place(target.address, port)}/",
         headers={
             "Host": host,
             "User-Agent": "tlscheck",

@@ -16,7 +16,7 @@ from tlscheck.core.model import (
     Report,
     TargetReport,
 )
-from tlscheck.core.names import bracketed
+from tlscheck.core.names import place
 from tlscheck.render.clean import clean, columns, wrap
 
 _LABEL = 13  # columns of a label
@@ -28,9 +28,8 @@ def render(report: Report, endpoint: EndpointReport, *, width: int = 80) -> str:
     takes more than `width` columns. Ends with newline."""
     page = _Page(max(width, 20))
     page.line(endpoint.id)
-    place = f"{bracketed(endpoint.host)}:{endpoint.port}"
     what = ", ".join((endpoint.service, endpoint.partition, endpoint.region, endpoint.variant))
-    page.line(f"{place} ({what})")
+    page.line(f"{place(endpoint.host, endpoint.port)} ({what})")
     if endpoint.mixed:
         page.line("mixed: its servers are unequal, see below")
     for targets in _alike(endpoint.targets):

@@ -18,7 +18,7 @@ from tlscheck.core.model import (
     Verdict,
     worst,
 )
-from tlscheck.core.names import bracketed
+from tlscheck.core.names import place
 from tlscheck.render.clean import clean, columns, cut, cut_middle, wide, wrap
 
 _HEADERS = ("verdict", "endpoint", "versions", "note")
@@ -98,8 +98,7 @@ def _names(report: Report) -> dict[str, str]:
     common = ports.pop() if len(ports) == 1 and len(report.endpoints) > 1 else 443
     hosts = {each.id: (clean(each.host), each.port) for each in report.endpoints}
     return {
-        name: host if port == common else f"{bracketed(host)}:{port}"
-        for name, (host, port) in hosts.items()
+        name: host if port == common else place(host, port) for name, (host, port) in hosts.items()
     }
 
 
