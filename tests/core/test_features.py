@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -165,6 +165,40 @@ def test_a_server_that_does_dhe_by_rfc_7919_alone_is_asked_so() -> None:
 
     found, _ = looked([replace(known[0], protocol=protocol)], change)
     assert found.features["dh"] == {"answer": "yes", "why": None, "bits": 2048, "group": "x25519"}
+
+
+KINDS = {"DHE_RSA": 2048, "DHE_PSK": 1024, "DH_anon": 512}
+
+
+@pytest.mark.parametrize("kinds", [("DHE_PSK",), ("DH_anon",), ("DHE_RSA", "DH_anon"), KINDS])
+def test_each_kind_of_dhe_is_asked_for_its_parameters(kinds: Sequence[str]) -> None:
+    """A server may sign one prime and keep another for those whom it shows no certificate."""
+    names = {f"TLS_{kind}_WITH_AES_128_CBC_SHA": KINDS[kind] for kind in kinds}
+    bits = {registry.suite_by_name(name).code: size for name, size in names.items()}
+    known = facts(Version.TLSv1_2)
+    known[0] = replace(known[0], protocol=replace(known[0].protocol, suites=tuple(names)))
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        same = isinstance(said, Flight) and len({bits[suite] for suite in hello.suites}) == 1
+        return replace(said, dh_bits=bits[hello.suites[0]]) if same else said  # type: ignore[arg-type, type-var]
+
+    found, hellos = looked(known, change)
+    assert found.features["dh"]["bits"] == min(bits.values())
+    assert len(hellos) <= 6 + len(kinds)
+
+
+def test_dhe_in_an_older_version_alone_is_looked_at() -> None:
+    known = facts(Version.TLSv1_0, Version.TLSv1_2)
+    newest = replace(known[1].protocol, suites=SUITES[:1])
+    older = replace(known[0].protocol, suites=("TLS_DHE_RSA_WITH_AES_128_CBC_SHA",))
+    known = [replace(known[0], protocol=older), replace(known[1], protocol=newest)]
+    dhe = registry.suite_by_name(older.suites[0]).code
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        return replace(said, dh_bits=1024) if set(hello.suites) == {dhe} else said  # type: ignore[call-arg, type-var]
+
+    found = looked(known, change)[0].features
+    assert (found["dh"]["answer"], found["dh"]["bits"]) == ("yes", 1024)
 
 
 def test_a_server_that_gives_up_where_a_staple_is_asked_for_tells_the_rest() -> None:

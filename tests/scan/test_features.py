@@ -170,6 +170,31 @@ def test_the_size_of_a_weak_dh_parameter(tmp_path: Path) -> None:
     assert found["public_value_reuse"]["DHE"] == "no"
 
 
+@pytest.mark.parametrize("suites", ["DHE-PSK-AES128-GCM-SHA256", "ADH"])
+def test_the_size_of_a_parameter_that_nobody_signs(suites: str, tmp_path: Path) -> None:
+    weak = "-dhparam", old.weak_dh(tmp_path)
+    flags = "-tls1_2", "-nocert", "-psk", "1a2b", "-cipher", f"{suites}:@SECLEVEL=0"
+    found = of(tmp_path, *weak, *flags)
+    assert found["dh"] == {"answer": "yes", "why": None, "bits": 1024, "group": None}
+    assert found["public_value_reuse"]["DHE"] == "no"
+
+
+@pytest.mark.parametrize("kind", ["DHE-PSK", "ANON-DH"])
+def test_the_group_of_a_parameter_that_nobody_signs(kind: str, tmp_path: Path) -> None:
+    priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+{kind}"
+    keys = tmp_path / "keys"
+    keys.write_text("somebody:1a2b3c4d\n")
+
+    def command(port: int) -> list[str | Path]:
+        words: list[str | Path] = [program("gnutls-serv"), "--quiet", f"--port={port}"]
+        return [*words, f"--pskpasswd={keys}", f"--priority={priority}"]
+
+    with running("gnutls", tmp_path, command, Profile({})) as server:
+        found = features(server)
+    assert found["dh"] == {"answer": "yes", "why": None, "bits": 2048, "group": "ffdhe2048"}
+    assert found["public_value_reuse"]["DHE"] == "no"
+
+
 @pytest.mark.parametrize(
     ("groups", "answer", "picked", "retry"),
     [("X25519MLKEM768:x25519", "no", "x25519", False),

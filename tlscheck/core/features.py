@@ -83,7 +83,7 @@ def look(facts: Sequence[VersionFacts]) -> Exploration[Looked]:
         "fallback": asker.fallback(sorted(spoken)),
         "alpn": asker.alpn(max(spoken)),
         "hybrid": asker.hybrid(),
-        "dhe": asker.dhe(old),
+        "dhe": asker.dhe(),
     }
     done = dict(zip(parts, (yield from together(list(parts.values()))), strict=True))
     return Looked(features(done, facts, old), _chains(done))
@@ -195,15 +195,16 @@ class _Asker:
         hello = Hello(Version.TLSv1_3, suites, hybrids + shared, shares=True, more=())
         return _once(hello)
 
-    def dhe(self, old: Version | None) -> Exploration[Asked]:
-        table = registry.suites()
-        mine = tuple(s for s in self.suites[old] if _is_dhe(table[s])) if old else ()
-        if old is None or not mine:
-            return _nothing()
-        # Twice, for the value may be the same; once as those ask who know no RFC 7919.
-        hello = self._old(old, mine)
-        bare = tuple(g for g in hello.groups if g not in registry.ffdhe_groups())
-        return _once(replace(hello, groups=bare), hello)
+    def dhe(self) -> Exploration[Asked]:
+        """The suites of DHE in the newest version that has any; those that are signed, keyed and
+        anonymous apart, for each may have parameters of its own."""
+        for version in sorted(self.suites, reverse=True):
+            if kinds := _fields(self.suites[version]):
+                # Twice, for the value may be the same; once as those ask who know no RFC 7919.
+                first, *others = (self._old(version, mine) for mine in kinds)
+                bare = tuple(g for g in first.groups if g not in registry.ffdhe_groups())
+                return _once(replace(first, groups=bare), first, *others)
+        return _nothing()
 
 
 def _once(*hellos: Hello) -> Exploration[Asked]:
@@ -222,8 +223,17 @@ def _signing(suites: Sequence[int]) -> tuple[int, ...]:
     return tuple(s for s in suites if table[s].forward_secrecy) or tuple(suites)
 
 
-def _is_dhe(suite: registry.Suite) -> bool:
-    return suite.key_exchange == "DHE" and suite.authentication in ("RSA", "DSS")
+def _fields(suites: Sequence[int]) -> list[tuple[int, ...]]:
+    """The suites of DHE among these, by who signs the parameters: a certificate's key (RFC 5246,
+    section 7.4.3), or nobody, with a shared secret (RFC 4279, section 3) or without."""
+    table = registry.suites()
+    kinds: dict[str, list[int]] = {"signed": []}
+    for suite in (table[code] for code in suites):
+        if suite.key_exchange == "DHE":
+            unsigned = suite.authentication in ("PSK", "NULL")
+            kind = suite.authentication if unsigned else "signed"
+            kinds.setdefault(kind, []).append(suite.code)
+    return [tuple(mine) for mine in kinds.values() if mine]
 
 
 # --- chains -----------------------------------------------------------------------------------

@@ -229,9 +229,9 @@ def _dh(asked: Asked) -> dict[str, Any]:
     flights = [a for a in asked if isinstance(a, Flight) and a.dh_bits]
     if not flights:
         return _unanswered(asked, "no DHE suite is offered")
-    bits = min(a.dh_bits for a in flights if a.dh_bits)
-    group = flights[0].group
-    return _is("yes", bits=bits, group=registry.group_name(group) if group else None)
+    least = min(flights, key=lambda flight: flight.dh_bits or 0)
+    group = registry.group_name(least.group) if least.group else None
+    return _is("yes", bits=least.dh_bits, group=group)
 
 
 def _reuse(flights: Sequence[Flight], spoken: Mapping[Version, VersionFacts]) -> dict[str, Any]:
