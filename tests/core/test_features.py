@@ -130,6 +130,23 @@ def test_a_public_value_of_another_kind_is_not_the_same_one() -> None:
     assert answer("public_value_reuse", change) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("public", "answer"), [(None, "unknown"), (b"same", "yes")], ids=["none twice", "one twice"]
+)
+def test_a_kind_of_value_that_was_not_compared_is_no_no(public: bytes | None, answer: str) -> None:
+    """DHE is offered, and fails where it is asked for."""
+
+    def change(hello: Hello, said: Answer) -> Answer:
+        if set(hello.suites) == {DHE}:
+            return Unknown("read time-out")
+        return replace(said, public=public) if public and isinstance(said, Flight) else said
+
+    assert looked(BOTH, change)[0].features["public_value_reuse"] == {
+        "answer": answer, "why": "DHE: fewer than two values to compare",
+        "ECDHE": "yes" if public else "no", "DHE": "unknown",
+    }  # fmt: skip
+
+
 def test_ml_kem_costs_no_connection_more_and_a_classical_group_is_preferred() -> None:
     asked = {}
     for groups in (("X25519MLKEM768", "x25519"), ("X25519MLKEM768",), ("x25519",)):

@@ -236,7 +236,7 @@ def _dh(asked: Asked) -> dict[str, Any]:
 
 def _reuse(flights: Sequence[Flight], spoken: Mapping[Version, VersionFacts]) -> dict[str, Any]:
     """Whether a server used one DH or ECDH value twice: what differs once may be kept for longer
-    than these few connections took, so a "no" is about these."""
+    than these few connections took, so a "no" is about these, and of each kind that is offered."""
     said: dict[tuple[str, int | None], list[bytes]] = {}
     for answer in flights:
         suite = registry.suites().get(answer.suite)
@@ -251,13 +251,13 @@ def _reuse(flights: Sequence[Flight], spoken: Mapping[Version, VersionFacts]) ->
         twice = any(len(set(values)) < len(values) for values in lists)
         none = "unknown" if kind in offered else "not_applicable"
         found[kind] = none if not lists else "yes" if twice else "no"
-    words = ("yes", "no", "unknown", "not_applicable")
+    words = ("yes", "unknown", "no", "not_applicable")
     whole = next(word for word in words if word in found.values())
-    reasons = {
-        "unknown": "fewer than two values to compare",
-        "not_applicable": "no suite with forward secrecy is offered",
-    }
-    return _is(whole, reasons.get(whole), **found)
+    few = " and ".join(kind for kind, word in found.items() if word == "unknown")
+    why = f"{few}: fewer than two values to compare" if few else None
+    if whole == "not_applicable":
+        why = "no suite with forward secrecy is offered"
+    return _is(whole, why, **found)
 
 
 def _ephemeral(fact: VersionFacts) -> Iterator[str]:
