@@ -9,9 +9,9 @@ The map, from the ground up; each part imports only what stands above it here.
   all else and `habits` reads it off the answers, `doubt` tells what one server cannot have said,
   `suppose` which server its replies make likely, `foresight` what will probably be asked, `policy`
   judges, `conduct` finds what needs no policy, `opinion` compares with sslyze, `reach` tells
-  what a refusal of the HTTPS check is worth, `diff` what changed between two reports
-  (`seen`: of certificates, features and what sslyze says), `memory` since the last night, `history`
-  over many.
+  what a refusal of the HTTPS check is worth and `keyed` one of TLS 1.3, `diff` what changed between
+  two reports (`seen`: of certificates, features and what sslyze says), `memory` since the last
+  night, `history` over many.
 - `scan`: drives explorations of many targets under limits (`prober`, `pace`), asks before it must
   (`ahead`) what servers alike have taught (`lesson`), then asks for features (`looking`) and for a
   second opinion (`second`).

@@ -29,7 +29,7 @@ from tlscheck.core.model import Endpoint, EndpointReport, Target, TargetReport
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello
 from tlscheck.scan.lesson import Lesson
-from tlscheck.scan.looking import looked
+from tlscheck.scan.looking import keyed, looked
 from tlscheck.scan.prober import Prober
 from tlscheck.scan.second import second
 from tlscheck.scan.world import Check, Limits, Resolved, World
@@ -94,6 +94,7 @@ class Run:
         roomy = len(self.probers) * limits.per_target <= limits.at_once
         try:
             facts, mixed = await _explore(prober, lesson, roomy)
+            facts = await keyed(prober, facts)
             unsteady = [v.label for v in doubt.unsteady(prober.log)]
             found = Looked()
             if self.world.certificates:

@@ -1,4 +1,4 @@
-"""Asks for a target's features, within a number of connections."""
+"""Asks for a target's features, within a number of connections, and what a refusal leaves open."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tlscheck.core.explore import (
     VersionFacts,
 )
 from tlscheck.core.features import Looked, look
+from tlscheck.core.keyed import told_apart
 from tlscheck.core.reply import Hello
 from tlscheck.scan.prober import Prober
 
@@ -34,3 +35,19 @@ async def looked(prober: Prober, facts: Sequence[VersionFacts], most: int) -> Lo
     except StopIteration as stop:
         found: Looked = stop.value
         return found
+
+
+async def keyed(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
+    """`facts`, with TLS 1.3 unknown where it was refused to those without a key alone."""
+
+    async def one(fact: VersionFacts) -> VersionFacts:
+        asking = told_apart(fact)
+        try:
+            hello = next(asking)
+            while True:
+                hello = asking.send(await prober.ask(hello))
+        except StopIteration as stop:
+            found: VersionFacts = stop.value
+            return found
+
+    return tuple([await one(fact) for fact in facts])
