@@ -8,7 +8,7 @@ import pytest
 
 from tlscheck.core.explore import VersionFacts
 from tlscheck.core.model import Protocol
-from tlscheck.core.reach import lack
+from tlscheck.core.reach import NO_HTTP_1, doubted, lack
 from tlscheck.core.registry import Version
 
 MODERN = ("TLS_AES_128_GCM_SHA256",)
@@ -61,3 +61,13 @@ def test_what_the_check_may_have_lacked(
     assert lack(REFUSED, facts, certificates) == expected
     assert lack({"outcome": "no", "why": "certificate has expired"}, facts, certificates) is None
     assert lack({"outcome": "yes", "why": None}, facts, certificates) is None
+
+
+@pytest.mark.parametrize("alpn", ["h2", "http/1.1", None])
+def test_a_server_of_http_2_alone_is_told_to_be_one(alpn: str | None) -> None:
+    refused = {"outcome": "unknown", "why": f"{NO_HTTP_1}: refuses HTTP/1.1"}
+    found = doubted(refused, [], [], alpn)
+    assert found["outcome"] == "unknown"
+    assert found["why"].startswith("speaks HTTP/2 only" if alpn == "h2" else NO_HTTP_1)
+    for other in (REFUSED, {"outcome": "unknown", "why": "closed without an HTTP answer"}):
+        assert doubted(other, [], [], alpn) == other

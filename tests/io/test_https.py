@@ -262,6 +262,17 @@ def test_a_secret_in_a_header_is_masked(authority: Authority) -> None:
     assert found["server"] == "of *** at //***@x, ***"
 
 
+@pytest.mark.parametrize("settings", [b"", b"\0\x03\0\0\0\x64"])
+def test_frames_of_http_2_are_told_to_be_such(authority: Authority, settings: bytes) -> None:
+    """Some servers speak it whatever was negotiated."""
+    frames = bytes((0, 0, len(settings), 4, 0, 0, 0, 0, 0)) + settings
+    found = of_server(authority, saying(frames), good(authority))
+    why = "speaks HTTP/2 only, which this check does not: answers 1.1 with frames"
+    assert (found["outcome"], found["why"]) == ("unknown", why)
+    for other in (frames[:8], b"x" + frames, OK[:-2] + b"\r\n" + frames):
+        assert "HTTP/2" not in str(of_server(authority, saying(other), good(authority))["why"])
+
+
 def test_alpn_and_hsts_are_told_as_sent(authority: Authority) -> None:
     context = good(authority)
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -301,7 +312,7 @@ def test_silence_is_never_an_answer(lab: Lab, deviation: str, timeout: float, wh
     [
         (b"", "closed without an HTTP answer"),
         (b"SSH-2.0-x\r\n\r\n", "what answered is not HTTP"),
-        (b"\0\0\0\4\0\0\0\0\0", "what answered is not HTTP: illegal status line"),
+        (b"\0\0\0\7\0\0\0\0\0", "what answered is not HTTP: illegal status line"),
         (b"HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n", "switched to another protocol, which nobody"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, "what answered is not HTTP"),
     ],

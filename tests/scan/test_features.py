@@ -90,6 +90,25 @@ def test_openssl_without_its_extensions(tmp_path: Path) -> None:
     assert found["dh"] == {"answer": "not_applicable", "why": "no DHE suite is offered"}
 
 
+def test_a_server_of_http_2_alone_is_told_to_be_one(tmp_path: Path) -> None:
+    made = certificates.make(tmp_path / "certificates")
+    script = tmp_path / "serve.js"
+    script.write_text(
+        "const [key, cert] = process.argv.slice(2, 4).map((f) => require('fs').readFileSync(f));"
+        "const made = require('http2').createSecureServer({key, cert, allowHTTP1: false});"
+        "made.on('sessionError', () => {}).listen(+process.argv[4], '127.0.0.1');"
+    )
+
+    def command(port: int) -> list[str | Path]:
+        return [program("node"), script, made.key("rsa"), made.chain("rsa"), str(port)]
+
+    with running("node", tmp_path, command, Profile({})) as server:
+        found = observed(server.address, server.port, "localhost", ca_bundle=made.ca)
+    assert found.features["alpn"]["picked"] == "h2"
+    assert found.https["outcome"] == "unknown"
+    assert found.https["why"].startswith("speaks HTTP/2 only, which this check does not: picks h2")
+
+
 @pytest.mark.parametrize("name", ["h2", "spdy/3"])
 def test_alpn_that_is_refused_is_told_from_none(tmp_path: Path, name: str) -> None:
     """s_server goes on without; nginx says no_application_protocol. Neither has what we offer."""

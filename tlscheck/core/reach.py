@@ -14,6 +14,7 @@ from tlscheck.core.explore import VersionFacts
 from tlscheck.core.registry import Version
 
 EXPIRED = "certificate has expired"  # OpenSSL says so of any certificate of a chain
+NO_HTTP_1 = "alert no_application_protocol"  # RFC 7301, section 3.2; the check offers HTTP/1.1
 _CURVES = registry.OPENSSL_CURVES
 _FIELDS = frozenset(map(registry.group_name, registry.ffdhe_groups()))
 _MODERN = frozenset(
@@ -27,9 +28,13 @@ def doubted(
     https: dict[str, Any],
     facts: Sequence[VersionFacts],
     certificates: Sequence[Mapping[str, Any]],
+    alpn: str | None = None,
 ) -> dict[str, Any]:
     """What HTTPS answered, unknown where it was refused for what we may not have; and of an expired
-    certificate whose that is."""
+    certificate whose that is. `alpn` is what a probe that offers HTTP/2, too, was answered."""
+    if alpn == "h2" and str(https.get("why")).startswith(NO_HTTP_1):
+        why = f"speaks HTTP/2 only, which this check does not: picks h2, refuses 1.1 ({NO_HTTP_1})"
+        return {**https, "why": why}
     left = [c.get("days_left") for c in certificates if c.get("position") == 0]
     if https.get("why") == EXPIRED and left and all(isinstance(d, int) and d >= 0 for d in left):
         return {**https, "why": "a certificate above its own has expired"}

@@ -21,7 +21,7 @@ from tlscheck.core import registry
 from tlscheck.core.hello import sendable_name
 from tlscheck.core.model import Answer, Target
 from tlscheck.core.names import bracketed, is_for, place
-from tlscheck.core.reach import EXPIRED
+from tlscheck.core.reach import EXPIRED, NO_HTTP_1
 from tlscheck.io import secret, trust
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ async def requested(
     target: Target, scheme: str, port: int, context: ssl.SSLContext
 ) -> AsyncIterator[tuple[httpx.Response, float]]:
     """One GET for `/` at the target's address: the head of what came, its body unread, and the
-    seconds from the request to it. Raises what httpx does, what `trust.causes` finds in it, and
-    `_Endless`."""
+    seconds from the request to it. Raises what httpx does, what `trust.causes` finds in it,
+    `_Endless` and `_Framed`."""
     import httpx
 
     endpoint = target.endpoint
@@ -186,14 +186,26 @@ class _Endless(Exception):
     """What came is no answer yet, and too much. A head too long is refused by h11 before."""
 
 
+class _Framed(Exception):
+    """What came is HTTP/2, which nobody asked for."""
+
+
+# A server of HTTP/2 begins with a SETTINGS frame: RFC 9113, sections 3.4 and 4.1. Its length is
+# before this, that of a frame with few settings.
+_SETTINGS = b"\x04\0\0\0\0\0"  # the type, no flag, the connection itself
+
+
 def _bound(stream: Any) -> None:
     """Lets a stream of httpcore give no more than `MOST_READ` bytes: it has no limit for interim
-    answers (RFC 9110, section 15.2), each of which is skipped."""
+    answers (RFC 9110, section 15.2), each of which is skipped. And none that begin with a frame of
+    HTTP/2."""
     read, left = stream.read, MOST_READ
 
     async def bounded(most: int, timeout: float | None = None) -> bytes:
         nonlocal left
         data: bytes = await read(most, timeout=timeout)
+        if left == MOST_READ and data[:2] == b"\0\0" and data[3:9] == _SETTINGS:
+            raise _Framed
         left -= len(data)
         if left < 0:
             raise _Endless
@@ -360,6 +372,8 @@ def _http_fault(error: Exception) -> tuple[str, bool]:
     import httpx
 
     match error:
+        case _Framed():
+            return "speaks HTTP/2 only, which this check does not: answers 1.1 with frames", False
         case _Endless():
             return f"interim answers (1xx) alone, more than {MOST_READ >> 10} KiB of them", False
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
@@ -397,7 +411,7 @@ def _tls_fault(error: ssl.SSLError) -> tuple[Answer, str]:
     reason = error.reason or _unnamed(error)
     alert = _alert_of(reason)
     if alert == "no_application_protocol":  # other HTTP than what was asked for may be spoken
-        return "unknown", f"alert {alert}: refuses HTTP/1.1, and nothing else was offered"
+        return "unknown", f"{NO_HTTP_1}: refuses HTTP/1.1, and nothing else was offered"
     if alert in _REFUSALS:
         return "no", f"alert {alert}"
     if alert:

@@ -123,6 +123,7 @@ class Run:
             features["pinned"] = True
         read = self.world.certificates
         certificates = read(target, found.chains, answered) if read else ()
+        picked = found.features.get("alpn", {}).get("picked")
         why = None if prober.answered else prober.stopped
         reachable: model.Answer = "yes" if prober.connected else "unknown"
         if why == "connection refused":
@@ -134,7 +135,7 @@ class Run:
             connections=prober.connections,
             protocols={fact.version.label: fact.protocol for fact in facts},
             certificates=certificates,
-            https=reach.doubted(answered, facts, certificates),
+            https=reach.doubted(answered, facts, certificates, picked),
             http=await http,
             features=features,
             deep=deep,
