@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -88,3 +89,63 @@ def test_the_second_signal_does_not_wait(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) in (130, 143)
+
+
+# Interrupts itself when it first imports a module, or ends.
+_SELF = """
+import signal, sys
+
+where, inside = sys.argv[1], sys.argv[2] == "inside"
+
+def interrupt():
+    signal.raise_signal(signal.SIGINT)
+
+class Member:
+    def __set_name__(self, owner, name):
+        interrupt()
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == where:
+            sys.meta_path.remove(self)
+            type("Made", (), {"member": Member()}) if inside else interrupt()
+
+sys.meta_path.insert(0, Finder())
+sys.argv[:] = ["tlscheck", *sys.argv[3:]]
+from tlscheck.cli import main
+try:
+    main()
+finally:
+    if where == "end":
+        interrupt()
+"""
+
+
+@pytest.mark.parametrize("inside", ["plain", "inside"], ids=["", "a class"])
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [("click", ["--version"]), ("tlscheck.cli.app", ["--version"]), ("end", ["--version"]),
+     ("tlscheck.io.settings", ["show", "x"]), ("tlscheck.io.disk", ["show", "x"]),
+     ("end", ["show", "x"]), ("tlscheck.cli.scanning", ["scan", "--endpoint=x@127.0.0.1"]),
+     ("httpx", ["scan", "--endpoint=x:1@127.0.0.1"])],
+)  # fmt: skip
+def test_an_interrupt_is_no_bug_whenever_it_comes(
+    where: str, words: list[str], inside: str, tmp_path: Path
+) -> None:
+    """Python makes a RuntimeError of one that comes while a class is made."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SELF, where, inside, *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode in (-signal.SIGINT, 130), done
+    assert "Traceback" not in done.stderr and "bug" not in done.stderr, done.stderr
+
+
+def test_an_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """As a shell starts what runs in its background."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SELF, "tlscheck.cli.app", "plain", "--version"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.startswith("tlscheck "), done

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def run(
     stdin.bytes.seek(0)
     out, err = Stream("strict", terminal), Stream("backslashreplace", terminal)
     with contextlib.ExitStack() as stack:
+        stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
         stack.enter_context(mock.patch.dict(os.environ, {"TERM": "xterm", **environment}))
         if "NO_COLOR" not in environment:
             os.environ.pop("NO_COLOR", None)
