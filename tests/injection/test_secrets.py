@@ -10,10 +10,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.injection import samples
 from tests.injection.sinks import Said, found, places, planted, run
@@ -240,6 +243,27 @@ def test_a_name_without_a_secret_is_shown_as_it_is(tmp_path: Path) -> None:
                  "/home/alice/reports1234/20261126T020000Z-1b56f0e1.json"):  # fmt: skip
         said = run("show", f"./{name}" if name[0] != "/" else name)
         assert f"{name}: No such file".encode() in said.err, said.err
+
+
+@given(
+    st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)),
+    st.sampled_from(["iam:", "sts:", "sns:eu-west-1", "ec2:us-gov-west-1"]),
+    st.sampled_from(
+        [":role/Admin", ":root", ":1topic", ":123456-x", ": ", "", " ", "/x", '"', "."]
+    ),
+)
+def test_an_account_in_an_arn_is_one_whatever_it_reads_as(
+    minute: datetime, service: str, rest: str
+) -> None:
+    """A number that might be a minute is none between the colons of an ARN."""
+    account = f"{minute:%Y%m%d%H%M}"
+    text = f"x arn:aws:{service}:{account}{rest}"
+    if service.endswith(":") or rest.startswith(":"):
+        assert account not in masked(text) and secret_in(text) == "an account number"
+        assert masked(text) == text.replace(account, "***")
+    for honest in (account, f"at {account}: no", f"/reports/{account}.json", f"{account}:1",
+                   f"custom:{account}:8443", f"{account}T0200Z", f"max-age={account}"):  # fmt: skip
+        assert masked(honest) == honest and secret_in(honest) is None
 
 
 def test_the_digest_of_a_key_is_no_secret() -> None:

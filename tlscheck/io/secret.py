@@ -17,10 +17,13 @@ _SECRETS = (
         re.compile(r"(?:AKIA|ASIA|AROA|AIDA|ABIA|ACCA|AGPA|AIPA|ANPA|ANVA|APKA|ASCA)[A-Z0-9]{16}"),
     ),
     (
-        "an account number",  # and not a minute: 202611260312
+        # And not a minute, 202611260312, unless it stands where an ARN has its account: between
+        # colons, or after two of them; what a port follows is a host.
+        "an account number",
         re.compile(
-            r"(?<![A-Za-z0-9])(?!20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
-            r"(?:[01][0-9]|2[0-3])[0-5][0-9])[0-9]{12}(?![A-Za-z0-9])"
+            r"(?:(?<=:)[0-9]{12}(?=:(?![0-9]{1,5}\b))|(?<=::)[0-9]{12}(?![A-Za-z0-9])"
+            r"|(?<![A-Za-z0-9])(?!20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+            r"(?:[01][0-9]|2[0-3])[0-5][0-9])[0-9]{12}(?![A-Za-z0-9]))"
         ),
     ),
 )
