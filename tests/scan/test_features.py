@@ -198,6 +198,17 @@ def test_the_size_of_a_parameter_that_nobody_signs(suites: str, tmp_path: Path) 
     assert found["public_value_reuse"]["DHE"] == "no"
 
 
+def test_values_of_finite_fields_in_tls_1_3_alone_are_compared(tmp_path: Path) -> None:
+    with s_server(tmp_path, "-cipher", "ECDHE") as server:
+        quick = observed(server.address, server.port, "localhost", quick=True)
+        target = observed(server.address, server.port, "localhost")
+    assert "ffdhe2048" in target.protocols["TLSv1.3"].groups
+    reuse = {"answer": "no", "why": None, "ECDHE": "no", "DHE": "no"}
+    assert target.features["public_value_reuse"] == reuse
+    assert target.features["dh"]["answer"] == "not_applicable"
+    assert target.connections - quick.connections <= MOST
+
+
 @pytest.mark.parametrize("kind", ["DHE-PSK", "ANON-DH"])
 def test_the_group_of_a_parameter_that_nobody_signs(kind: str, tmp_path: Path) -> None:
     priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+{kind}"

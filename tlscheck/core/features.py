@@ -197,13 +197,18 @@ class _Asker:
 
     def dhe(self) -> Exploration[Asked]:
         """The suites of DHE in the newest version that has any; those that are signed, keyed and
-        anonymous apart, for each may have parameters of its own."""
+        anonymous apart, for each may have parameters of its own. Where there are none, what TLS 1.3
+        has of it, twice."""
         for version in sorted(self.suites, reverse=True):
             if kinds := _fields(self.suites[version]):
                 # Twice, for the value may be the same; once as those ask who know no RFC 7919.
                 first, *others = (self._old(version, mine) for mine in kinds)
                 bare = tuple(g for g in first.groups if g not in registry.ffdhe_groups())
                 return _once(replace(first, groups=bare), first, *others)
+        if group := shares.best(self._fields()):
+            modern = Version.TLSv1_3
+            hello = Hello(modern, self.suites[modern], (group,), shares=True, closely=True)
+            return _once(hello, hello)
         return _nothing()
 
 
