@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -21,6 +22,7 @@ from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
     explore_version,
+    opening,
 )
 from tlscheck.core.registry import Version
 from tlscheck.core.reply import Hello, Picked
@@ -159,7 +161,7 @@ LONG = server(ECDHE + RSA, (*OLD, Version.TLSv1_3))
 
 def test_of_a_neighbour_with_long_lists_each_end_is_asked_again_twice_in_a_row() -> None:
     _, log = asked(lambda hello: answer(LONG, hello))
-    behind, *again = doubt.briefly(log)
+    behind, *again = doubt.briefly(log, doubt.FEW - len(log))
     assert behind.version is Version.TLSv1_2 and not set(behind.groups) & {256, 257}
     assert len(log) >= doubt.FEW and again[::2] == again[1::2]
     assert set(again) <= {hello for hello, reply in log if isinstance(reply, Refused)}
@@ -172,3 +174,53 @@ def test_the_ends_of_lists_of_groups_are_asked_again_in_a_row_as_servers_may_tak
     _, log = asked(lambda hello: answer(server(ECDHE, NEW), hello))
     one, other = (doubt.doubts(log)[n : n + 3] for n in (0, 3))
     assert len(set(one)) == len(set(other)) == 1 and one != other
+
+
+ONLY_12 = server(ECDHE, (Version.TLSv1_2,))
+
+
+@pytest.mark.parametrize(
+    ("profile", "version", "times"),
+    [
+        (server(ECDHE, NEW), Version.TLSv1_1, doubt.REFUSED),  # it asks for TLS 1.0 and SSLv3, too
+        (ONLY_12, Version.TLSv1_3, doubt.REFUSED),
+        (ONLY_12, Version.TLSv1_1, doubt.REFUSED),
+        (server(ECDHE + RSA, OLD), Version.TLSv1_3, doubt.REFUSED_SELDOM),
+        (server(ECDHE + RSA, OLD), Version.SSLv3, doubt.REFUSED_SELDOM),
+    ],
+)
+def test_a_version_that_is_refused_is_asked_for_again(
+    profile: Profile, version: Version, times: int
+) -> None:
+    _, log = asked(lambda hello: answer(profile, hello))
+    assert doubt.doubts(log).count(opening(version)) == times
+
+
+def test_of_a_neighbour_the_versions_that_are_refused_are_asked_most() -> None:
+    _, log = asked(lambda hello: answer(ONLY_12, hello))
+    again = doubt.briefly(log, 9)
+    assert len(again) == 9
+    assert [again.count(opening(version)) for version in NEW[1:] + OLD[1:2]] == [3, 2]
+    hidden, rest = again[:2], again[2:]
+    assert not {hello for hello, _ in log} & set(hidden)  # with an RSA key, and with another one
+    assert list(rest) == [hello for hello in dict.fromkeys(rest) for _ in range(rest.count(hello))]
+    few = Counter(doubt.briefly(log, 200))
+    assert few[opening(Version.TLSv1_3)] == few[opening(Version.TLSv1_1)] == doubt.REFUSED
+    assert len({hello for hello in few if hello.version is Version.TLSv1_2}) > 5
+
+
+def test_versions_do_not_agree_where_one_was_refused_after_it_was_spoken() -> None:
+    _, log = asked(lambda hello: answer(server(ECDHE + RSA, (*OLD, Version.TLSv1_3)), hello))
+    assert doubt.agreed(log)
+    ended = next(h for h, a in log if h.version is Version.TLSv1_3 and isinstance(a, Refused))
+    refused = Refused("alert protocol_version", version=True)
+    assert not doubt.agreed([(h, refused if h == ended else a) for h, a in log])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_of_unequal_servers_no_version_is_missed_that_one_of_them_speaks(seed: int) -> None:
+    chance = random.Random(seed)
+    pair = server(ECDHE, NEW), server(ECDHE, OLD)
+    facts, _ = asked(lambda hello: answer(pair[chance.random() < 0.5], hello), doubt.OFTEN)
+    spoken = {fact.version for fact in facts if fact.protocol.offered == "yes"}
+    assert spoken == {*OLD, *NEW}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_doubt import ECDHE, LONG, NEW, OLD, RSA, server
+from tests.core.test_doubt import CURVES, ECDHE, LONG, NEW, OLD, RSA, server
 from tests.core.test_explore import USUAL, Profile, expect, profiles
-from tests.scan.virtual import ROUND_TRIP, Server, plainly, scanned, scanned_together
+from tests.scan.virtual import ROUND_TRIP, Serve, Server, plainly, scanned, scanned_together
 from tlscheck.core import registry, suppose
-from tlscheck.core.doubt import FEW
+from tlscheck.core.doubt import FEW, REFUSED_SELDOM
 from tlscheck.core.explore import (
     VersionFacts,
+    opening,
 )
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
@@ -222,6 +224,78 @@ def test_a_neighbour_does_not_answer_for_what_is_refused_beside_another_suite(pa
     for report in reports[:-1]:
         found_exactly(report, MODERN)
     found_exactly(reports[-1], more)
+
+
+def unequal(one: Profile, other: Profile, seed: int, end: int = 40) -> Serve:
+    """Two servers behind one address, taken at random; the other refuses a list with `end`."""
+    chance = random.Random(seed)
+
+    async def serve(hello: Hello, wait: float) -> Reply:
+        await asyncio.sleep(ROUND_TRIP)
+        which = chance.random() < 0.5
+        reply = plainly(other if which else one, hello)
+        return Alert(end) if which and reply == Alert(40) else reply
+
+    return serve
+
+
+SUITES = server(ECDHE + RSA, NEW)
+BESIDE = {
+    "one speaks TLS 1.0 to 1.2": (SUITES, server(ECDHE + RSA, OLD), 0),
+    "one has no ECDHE": (SUITES, server(RSA, NEW), 6),
+}
+
+
+@pytest.mark.parametrize("like", [0, 1])
+@pytest.mark.parametrize("name", BESIDE)
+def test_unequal_servers_are_told_apart_beside_neighbours_like_one_of_them(
+    name: str, like: int
+) -> None:
+    one, other, most = BESIDE[name]
+    neighbour, missed = (one, other)[like], 0
+    for seed in range(1000, 1200, 10):
+        pairs = [unequal(one, other, seed + n) for n in range(10)]
+        servers = [*(Server(neighbour) for _ in range(9)), *pairs]
+        reports, _ = scanned_together(servers, Limits.of("normal", 60))
+        for report in reports[:9]:
+            found_exactly(report, neighbour)
+        for report in reports[9:]:
+            said = report.targets[0].protocols
+            for version in {*one.suites, *other.suites}:
+                assert said[version.label].offered == "yes", (version, said)
+            missed += not report.mixed
+    assert missed <= most
+
+
+def test_another_refusal_of_the_same_hello_than_before_is_looked_into() -> None:
+    """The one that lacks a suite says so otherwise: no contradiction, but no neighbour either."""
+    less = replace(MODERN, suites=MODERN.suites | {NEW[0]: MODERN.suites[NEW[0]][:-1]})
+    flagged = [0, 0]
+    for n, end in enumerate((40, 47)):
+        for seed in range(0, 60, 10):
+            pairs = [unequal(MODERN, less, seed + nth, end) for nth in range(10)]
+            servers = [*(Server(MODERN) for _ in range(9)), *pairs]
+            reports, _ = scanned_together(servers, Limits.of("normal", 60))
+            flagged[n] += sum(report.mixed for report in reports[9:])
+    assert flagged[0] < 40 and flagged[1] >= 50
+
+
+USUAL_ORDER = (
+    0xC02F, 0xC027, 0xC013, 0xC030, 0xC028, 0xC014, 0x009C, 0x003C, 0x002F, 0x009D, 0x003D, 0x0035
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("pace", "rounds"), [("normal", 5), ("fast", 4)])
+def test_a_lone_server_is_asked_again_for_what_it_refuses_without_a_turn_more(
+    pace: str, rounds: int
+) -> None:
+    one_curve = dict.fromkeys(OLD, CURVES[:1])
+    clocked = Clocked(replace(server(USUAL_ORDER, OLD), curves=one_curve, fields=()))
+    scanned_together([clocked], Limits.of(pace, 60))
+    asked = Counter(clocked.asked)
+    for version in (Version.TLSv1_3, Version.SSLv3):
+        assert asked[opening(version)] == 1 + REFUSED_SELDOM
+    assert clocked.connections <= 44 and clocked.rounds <= rounds + 0.01
 
 
 def test_each_pace_keeps_to_its_connections_at_once() -> None:

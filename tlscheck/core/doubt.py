@@ -6,9 +6,10 @@ names the hellos that are worth asking again to provoke that, `contradiction` fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, count, islice
 
 from tlscheck.core import registry
 from tlscheck.core.eliminate import (
@@ -27,9 +28,12 @@ _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in 
 
 # Two unequal servers behind one address, each taking half of the connections, both answer one of
 # N equal hellos with a chance of 1 - 2 ** (1 - N): so often is asked what only one of them may
-# have answered. Versions that agree with each other are evidence already.
+# have answered. Versions that agree with each other are evidence already, but not of those that are
+# refused; and a version that one of the two speaks is the worst to miss.
 OFTEN, SELDOM = 8, 4
+REFUSED, REFUSED_SELDOM = 12, 3  # times that a refused version is asked for again
 FEW = 30  # hellos to a server that answers all as its neighbours do
+LEAST = 4  # of these, besides, where others were asked in vain
 MOST_AGAIN = 16  # hellos of one version to ask again, of those that were accepted
 SURE = 3  # replies that a refusal rests on, to be believed as it is
 MOST_COMPARED = 300  # answers of one kind, so that no server makes this long
@@ -66,10 +70,8 @@ def doubts(log: Log) -> tuple[Hello, ...]:
             # Where versions agree the newest list stands for all, and `explore.hidden` asked it;
             # that of TLS 1.3 has suites of its own.
             times = OFTEN if not agree else 2 if version is Version.TLSv1_3 else 0
-        elif main is None or version > main:
-            times = 2 if agree else OFTEN
-        elif version is below:  # it asks for all that are older, too
-            times = 0 if agree and version is Version.SSLv3 else OFTEN
+        elif main is None or version > main or version is below:  # that asks for all older ones
+            times = REFUSED_SELDOM if agree else REFUSED
         else:
             times = 0
         again += [hello] * (times + 1 - said[hello] if said[hello] < SURE else 0)
@@ -93,13 +95,13 @@ def hiding(log: Log, most: int) -> tuple[Hello, ...]:
     return behind(newest, tuple(sorted(picked[newest])), most)
 
 
-def briefly(log: Log, spent: int | None = None) -> tuple[Hello, ...]:
-    """The hellos to ask besides of a server that answered all as its neighbours do: as many as are
-    left of `FEW`. First those for what may be hidden, which no neighbour answers for it; then what
-    ended the lists, and the newest of the versions that are not spoken. With lists so long that
-    none is left, two of each, and of what ended the lists of groups; none where as many were
-    `spent`, on what is not in `log` too."""
-    picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+def briefly(log: Log, left: int) -> tuple[Hello, ...]:
+    """The `left` hellos to ask besides of a server that answered all as its neighbours do: those
+    for what may be hidden, which no neighbour answers for it, and `_turns`. With lists so long that
+    none is left, what ended each is asked twice, those of groups too. Equal ones in a row, as
+    servers may take turns."""
+    accepted = [h for h, a in log if isinstance(a, Picked) and a.version == h.version]
+    picked = {hello.version for hello in accepted}
     ends: dict[Version, Hello] = {}
     for hello, answer in log:
         if isinstance(answer, Refused | Picked) and hello.version is not Version.SSLv2:
@@ -108,15 +110,32 @@ def briefly(log: Log, spent: int | None = None) -> tuple[Hello, ...]:
             if not spoken and (first is None or len(hello.groups) >= len(first.groups)):
                 ends[hello.version] = hello
     older = sorted((v for v in ends if v < min(picked, default=v)), reverse=True)
-    asked = [ends[v] for v in sorted(ends, reverse=True) if v not in older[1:]]
-    left = FEW - (len(log) if spent is None else spent)
-    parts = hiding(log, left)
-    if left > 0:
-        more = left - len(parts) if asked else 0
-        return (*parts, *(asked[n % len(asked)] for n in range(more)))
-    if spent is not None:
-        return parts
-    return (*parts, *(hello for hello in (*asked, *_group_ends(log)) for _ in range(2)))
+    newest = sorted(ends.keys() - older[1:], reverse=True)  # of the older ones it asks for all
+    refused = [ends[version] for version in newest if version not in picked]
+    listed = [ends[version] for version in newest if version in picked]
+    parts = hiding(log, left // 3)
+    if left <= 0:
+        every = (*refused, *refused, *listed, *_group_ends(log))
+        return (*parts, *(hello for hello in every for _ in range(2)))
+    main = max((version for version in picked if version < Version.TLSv1_3), default=None)
+    picks = [hello for hello in accepted if hello.version is main]
+    among = islice(_turns(refused, listed, picks), max(0, left - len(parts)))
+    return (*parts, *Counter(among).elements())
+
+
+def _turns(
+    refused: Sequence[Hello], listed: Sequence[Hello], picks: Sequence[Hello]
+) -> Iterator[Hello]:
+    """What is worth asking again of little, without an end: the versions that are `refused` twice
+    in each turn, for no error is worse, but no more than `REFUSED` times; the end of one list; and
+    in every other turn what was picked."""
+    for turn in count() if refused or listed else ():
+        if 2 * turn < REFUSED or not listed:
+            yield from (*refused, *refused)
+        if listed:
+            yield listed[turn % len(listed)]
+        if picks and turn % 2 == 0:
+            yield picks[turn * SELDOM % len(picks)]
 
 
 def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:
@@ -166,14 +185,11 @@ def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:
 def agreed(log: Log) -> bool:
     """Whether the versions up to TLS 1.2 pick alike: the suites that both have, in one order; and
     there are so many that this is no chance."""
-    versions = {
-        h.version
-        for h, a in log
-        if isinstance(a, Picked) and a.version == h.version < Version.TLSv1_3
-    }
+    spoken = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+    versions = {version for version in spoken if version < Version.TLSv1_3}
     if len(versions) < 2:
         return False
-    if any(isinstance(a, Refused) and a.version and h.version in versions for h, a in log):
+    if any(isinstance(a, Refused) and a.version and h.version in spoken for h, a in log):
         return False  # a version that is spoken was refused as a version
     picks: dict[Version, list[int]] = {version: [] for version in versions}
     for hello, answer in log:

@@ -105,7 +105,8 @@ def explore_version(version: Version, *, insist: int = 1) -> Exploration[Version
     in `eliminate`.
     """
     hello = opening(version)
-    answers = yield (hello,) * insist
+    # Whether it is spoken at all is asked twice as often as a suite: it is worse to miss.
+    answers = yield (hello,) * (2 * insist if insist > 1 else 1)
     accepted = (a for a in answers if isinstance(a, Picked) and a.version == version)
     answer: Answer = next(accepted, answers[0])
     notes: list[str] = []
@@ -214,36 +215,32 @@ def _bare(version: Version) -> Hello:
 @lru_cache(maxsize=1024)  # servers alike have the same behind them
 def behind(version: Version, known: tuple[int, ...], most: int = 5) -> tuple[Hello, ...]:
     """The hellos that bring out what may be hidden behind the `known` suites: one for each family
-    of the others, or one for all where `most` is less than that."""
+    of the others; where `most` is less than that, one for those that an RSA key will do for and
+    one for the rest, or one for all."""
     base = _bare(version)
-    others = tuple(s for s in base.suites if s not in known)
-    families = _families(others)
-    if not others:
-        return ()
+    others = {s: _family(s) for s in base.suites if s not in known}
+    if len(set(others.values())) > most:
+        others = {s: "RSA" if most > 1 and f in _WITH_RSA else "" for s, f in others.items()}
     return tuple(
-        replace(base, suites=part) for part in (families if len(families) <= most else [others])
+        replace(base, suites=tuple(s for s, one in others.items() if one == family))
+        for family in dict.fromkeys(others.values())
     )
 
 
-def _families(suites: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """`suites` by what a server may fail on: DHE's groups, a signature or a decryption with an
+_WITH_RSA = ("DHE", "RSA, signing", "RSA")
+
+
+def _family(code: int) -> str:
+    """What a server may fail on with this suite: DHE's groups, a signature or a decryption with an
     RSA key, another key, or what it would need to know of the client."""
-    table = registry.suites()
-    kinds: dict[str, list[int]] = {}
-    for code in suites:
-        suite = table[code]
-        if suite.key_exchange == "DHE" and suite.authentication != "PSK":
-            kind = "DHE"
-        elif (
-            suite.key_exchange in ("SRP", "KRB5", "PSK", "ECCPWD") or suite.authentication == "PSK"
-        ):
-            kind = "shared secret"
-        elif suite.authentication == "RSA":
-            kind = "RSA, signing" if suite.forward_secrecy else "RSA"
-        else:
-            kind = "other"
-        kinds.setdefault(kind, []).append(code)
-    return [tuple(family) for family in kinds.values()]
+    suite = registry.suites()[code]
+    if suite.key_exchange == "DHE" and suite.authentication != "PSK":
+        return "DHE"
+    if suite.key_exchange in ("SRP", "KRB5", "PSK", "ECCPWD") or suite.authentication == "PSK":
+        return "shared secret"
+    if suite.authentication == "RSA":
+        return "RSA, signing" if suite.forward_secrecy else "RSA"
+    return "other"
 
 
 def _may_stumble(answer: Answer) -> bool:

@@ -80,6 +80,15 @@ def within(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
     )
 
 
+def steady(log: Sequence[tuple[Hello, Answer]], later: Sequence[tuple[Hello, Answer]]) -> bool:
+    """Whether what was asked `later` was answered as before, and what is new was refused."""
+    before = dict(log)
+    return all(
+        _told(answer) == _told(before[hello]) if hello in before else isinstance(answer, Refused)
+        for hello, answer in later
+    )
+
+
 def _told(answer: Answer) -> Answer:
     """`answer` without what depends on when it was asked."""
     if isinstance(answer, Refused) and answer.tolerant:
@@ -95,7 +104,7 @@ def again(trail: Trail) -> Trail:
     none = Refused("nothing else is offered")
     return trail + tuple(
         (hello, expected.get(hello) or ends.get(hello.version, none))
-        for hello in doubt.briefly(trail)
+        for hello in doubt.briefly(trail, doubt.FEW - len(trail))
     )
 
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from tlscheck.core import doubt, foresight, model, reach
-from tlscheck.core.eliminate import Answer, Refused
+from tlscheck.core.eliminate import Answer
 from tlscheck.core.explore import (
     VERSIONS,
     VersionFacts,
@@ -196,12 +196,13 @@ async def _explore(
     twin = taught if followed else lesson.twin(asked)
     if twin and not await lesson.proven(twin):
         twin = None
-    hides = False
+    odd = False
     if twin:
-        # Where it did not follow, it may have been asked in vain, too.
-        spent = None if followed and again else prober.connections
-        hides = await _asked_besides(prober, asked, spent)
-    if twin and not hides:
+        # Where it did not follow, it was asked in vain, too; and at gentle may have been.
+        spent = len(asked) if followed and again else prober.connections
+        left = max(doubt.FEW - spent, 0 if followed else doubt.LEAST)
+        odd = not await _steady(prober, asked, left)
+    if twin and not odd:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
         alike = foresight.within(prober.log, twin.again)
@@ -209,7 +210,7 @@ async def _explore(
     else:
         with lesson.learn(_trail(asked, facts)) as fresh:
             plain = facts
-            if hides or await _open(prober, asked):
+            if odd or await _open(prober, asked):
                 facts = await _behind(prober, facts)
                 await prober.answers(doubt.doubts(prober.log))
             spare = await prober.spare_replies()
@@ -221,21 +222,19 @@ async def _explore(
     return (facts, None) if mixed is None else (await _of_each(prober, facts), mixed)
 
 
-async def _asked_besides(prober: Prober, asked: doubt.Log, spent: int | None) -> bool:
-    """Ask a server that has answered all as its neighbours do what they do not answer for it: does
-    it hide anything that they do not?"""
-    brief, known = doubt.briefly(asked, spent), {hello for hello, _ in asked}
-    told = zip(brief, await prober.answers(brief), strict=True)
-    return any(not isinstance(answer, Refused) for hello, answer in told if hello not in known)
+async def _steady(prober: Prober, asked: doubt.Log, left: int) -> bool:
+    """Whether a server that has answered all as its neighbours do, or as its versions let expect
+    of each other, goes on like that in `left` hellos more, and hides nothing."""
+    again = doubt.briefly(asked, left)
+    return foresight.steady(asked, tuple(zip(again, await prober.answers(again), strict=True)))
 
 
 async def _open(prober: Prober, asked: doubt.Log) -> bool:
     """Whether a server that no other stands for is to be looked at closely: always, or where few
-    are asked again only if its versions do not agree, or it may hide something."""
+    are asked again only if its versions do not agree, or it does not go on like that."""
     if prober.limits.again or not doubt.agreed(asked):
         return True
-    few = doubt.hiding(asked, doubt.FEW - prober.connections)
-    return any(not isinstance(answer, Refused) for answer in await prober.answers(few))
+    return not await _steady(prober, asked, doubt.FEW - prober.connections)
 
 
 async def _of_each(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
