@@ -285,7 +285,7 @@ USUAL_ORDER = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("pace", "rounds"), [("normal", 5), ("fast", 4)])
+@pytest.mark.parametrize(("pace", "rounds"), [("normal", 5), ("fast", 3)])
 def test_a_lone_server_is_asked_again_for_what_it_refuses_without_a_turn_more(
     pace: str, rounds: int
 ) -> None:

@@ -39,6 +39,7 @@ __all__ = ["INTERRUPTED", "Limits", "Resolved", "World", "scan"]
 INTERRUPTED = "interrupted"
 STARTS = 32  # targets that may have just begun: more would wait for this machine, not for servers
 START = 0.35  # seconds for which a target counts as one that has just begun
+SELDOM_SPOKEN = (Version.TLSv1_3, Version.SSLv3)  # by those whose other versions agree
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
 
 
@@ -177,6 +178,8 @@ async def _explore(
     taught = lesson.only() if roomy else None
     if taught:
         prober.ahead.follow(taught.again if again else taught.trail)
+    elif roomy and prober.limits.early and not lesson.taught:
+        prober.ahead.early(tuple(map(opening, SELDOM_SPOKEN)) * (1 + doubt.REFUSED_SELDOM))
     replies = await prober.open(openings, knocks())
     if not taught:
         first = [(h, r) for h, r in zip(openings, replies, strict=True) if r is not None]

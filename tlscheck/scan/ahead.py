@@ -73,6 +73,22 @@ class Ahead:
         self._vain = self._in_part = 0  # questions that nobody will have asked for
         self._whole: bool | None = None  # in parts all suites were found, or not; or not asked
         self._going: asyncio.Task[None] | None = None
+        self._early: asyncio.Future[list[None]] | None = None
+
+    def early(self, hellos: Sequence[Hello]) -> None:
+        """Ask `hellos` at once, of a server that nothing is known of, for whoever asks for them
+        later, at most `at_once`."""
+        steps = [_Step(hello) for hello in hellos]
+        for step in steps:
+            self._waiting.setdefault(step.hello, deque()).append(step)
+        self._asked.update(hellos)
+        self._early = asyncio.gather(*map(self._told, steps))
+
+    async def _told(self, step: _Step) -> None:
+        try:
+            step.tell(await self._ask(step.hello))
+        finally:
+            step.tell(None)
 
     def follow(self, trail: Trail, said: Said = ()) -> None:
         """Go along `trail`, once for each server. `said` has been asked and replied."""
@@ -102,8 +118,9 @@ class Ahead:
 
     async def landed(self) -> None:
         """Wait until nothing is under way."""
-        if self._going:
-            await self._going
+        for under_way in (self._early, self._going):
+            if under_way:
+                await under_way
 
     def unused(self) -> tuple[tuple[Hello, Reply], ...]:
         """What was asked, and replied, that nobody has asked for since."""
@@ -113,10 +130,11 @@ class Ahead:
 
     def forget(self) -> None:
         """Ask no more, and keep nothing: whoever asks and this hold each other."""
-        if self._going and self._going.done() and not self._going.cancelled():
-            self._going.exception()  # whoever asked has met it, too
-        elif self._going:
-            self._going.cancel()
+        for under_way in (self._early, self._going):
+            if under_way and under_way.done() and not under_way.cancelled():
+                under_way.exception()  # whoever asked has met it, too
+            elif under_way:
+                under_way.cancel()
         self._waiting.clear()
         self._asked.clear()
         self._said.clear()

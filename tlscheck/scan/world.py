@@ -51,6 +51,7 @@ class Limits:
     per_target: int = 12  # connections to one address
     guess: bool = True  # ask ahead what a server's first replies make likely
     again: bool = True  # ask again what nothing speaks against
+    early: bool = False  # of a server that has said nothing yet, too
     connect: float = 5.0
     read: float = 5.0
     patience: float = 31.0  # the longest read, for a server that answers other hellos
@@ -63,8 +64,10 @@ class Limits:
         """Those of a pace: "gentle" spends the fewest connections, "normal" and "fast" less time.
         What is found is the same."""
         many = {"gentle": 2, "normal": 12, "fast": 32}[pace]
-        gentle = pace == "gentle"
-        return cls(per_target=many, guess=not gentle, again=not gentle, deadline=deadline)
+        gentle, fast = pace == "gentle", pace == "fast"
+        return cls(
+            per_target=many, guess=not gentle, again=not gentle, early=fast, deadline=deadline
+        )
 
 
 @dataclass(slots=True)
