@@ -239,6 +239,9 @@ def unequal(one: Profile, other: Profile, seed: int, end: int = 40) -> Serve:
     return serve
 
 
+USUAL_ORDER = (
+    0xC02F, 0xC027, 0xC013, 0xC030, 0xC028, 0xC014, 0x009C, 0x003C, 0x002F, 0x009D, 0x003D, 0x0035
+)  # fmt: skip
 SUITES = server(ECDHE + RSA, NEW)
 BESIDE = {
     "one speaks TLS 1.0 to 1.2": (SUITES, server(ECDHE + RSA, OLD), 0),
@@ -280,17 +283,12 @@ def test_another_refusal_of_the_same_hello_than_before_is_looked_into() -> None:
     assert flagged[0] < 40 and flagged[1] >= 50
 
 
-USUAL_ORDER = (
-    0xC02F, 0xC027, 0xC013, 0xC030, 0xC028, 0xC014, 0x009C, 0x003C, 0x002F, 0x009D, 0x003D, 0x0035
-)  # fmt: skip
-
-
 @pytest.mark.parametrize(("pace", "rounds"), [("normal", 5), ("fast", 3)])
 def test_a_lone_server_is_asked_again_for_what_it_refuses_without_a_turn_more(
     pace: str, rounds: int
 ) -> None:
-    one_curve = dict.fromkeys(OLD, CURVES[:1])
-    clocked = Clocked(replace(server(USUAL_ORDER, OLD), curves=one_curve, fields=()))
+    usual = server(USUAL_ORDER, OLD)
+    clocked = Clocked(replace(usual, curves=dict.fromkeys(OLD, CURVES[:1])))
     scanned_together([clocked], Limits.of(pace, 60))
     asked = Counter(clocked.asked)
     for version in (Version.TLSv1_3, Version.SSLv3):

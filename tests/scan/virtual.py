@@ -10,7 +10,7 @@ import asyncio
 import random
 import selectors
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from tests.core.test_explore import Profile, answer
@@ -18,6 +18,7 @@ from tlscheck.core.eliminate import (
     Refused,
 )
 from tlscheck.core.model import Endpoint, EndpointReport, Target
+from tlscheck.core.registry import Version
 from tlscheck.core.reply import Alert, Hangup, Hello, Picked, Reply, Silent, Ssl2Picked, Unreachable
 from tlscheck.scan import Limits, Resolved, World, scan
 
@@ -58,6 +59,8 @@ def plainly(profile: Profile, hello: Hello) -> Reply:
     if isinstance(said, Refused):
         return Alert(70 if said.version else 40)
     assert isinstance(said, Picked | Ssl2Picked)
+    if isinstance(said, Picked) and said.version < Version.TLSv1_3:
+        return replace(said, certificates=(b"a certificate",))
     return said
 
 
@@ -146,9 +149,14 @@ def scanned(
 
 
 def scanned_together(
-    servers: list[Serve], limits: Limits | None = None, https: dict[str, Any] | None = None
+    servers: list[Serve],
+    limits: Limits | None = None,
+    https: dict[str, Any] | None = None,
+    *,
+    features: bool = False,
 ) -> tuple[tuple[EndpointReport, ...], float]:
-    """What one scan finds of several servers, each an endpoint of its own."""
+    """What one scan finds of several servers, each an endpoint of its own; no certificate is read
+    where it asks for `features`."""
 
     async def check(target: Target) -> dict[str, Any]:
         return https or {}
@@ -169,6 +177,8 @@ def scanned_together(
     async def main() -> tuple[tuple[EndpointReport, ...], float]:
         loop = asyncio.get_running_loop()
         world = World(resolve, dial, loop.time, bytes, https=check, limits=limits or Limits())
+        if features:
+            world.certificates = lambda target, chains, answered: ()
         reports, complete = await scan(endpoints, world, asyncio.Event())
         assert complete
         return reports, loop.time()

@@ -7,9 +7,9 @@ names the hellos that are worth asking again to provoke that, `contradiction` fi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations, count, islice
+from itertools import combinations
 
 from tlscheck.core import registry
 from tlscheck.core.eliminate import (
@@ -97,11 +97,51 @@ def hiding(log: Log, most: int) -> tuple[Hello, ...]:
 
 def briefly(log: Log, left: int) -> tuple[Hello, ...]:
     """The `left` hellos to ask besides of a server that answered all as its neighbours do: those
-    for what may be hidden, which no neighbour answers for it, and `_turns`. With lists so long that
-    none is left, what ended each is asked twice, those of groups too. Equal ones in a row, as
-    servers may take turns."""
-    accepted = [h for h, a in log if isinstance(a, Picked) and a.version == h.version]
-    picked = {hello.version for hello in accepted}
+    for what may be hidden, which no neighbour answers for it, and the `scarcest`. With lists so
+    long that none is left, what ended each is asked twice, those of groups too."""
+    parts = hiding(log, left // 3)
+    if left > 0:
+        return (*parts, *scarcest(log, left - len(parts)))
+    picked, ends = _ends(log)
+    every = [hello for hello in ends.values() for _ in range(2 - (hello.version in picked))]
+    return (*parts, *(hello for hello in (*every, *_group_ends(log)) for _ in range(2)))
+
+
+def scarcest(log: Log, many: int) -> tuple[Hello, ...]:
+    """So `many` of the hellos in `log` that tell unequal servers apart, those that were asked least
+    before; equal ones in a row, as servers may take turns.
+
+    A version is the worst to miss, so it counts as asked once less. What ended the list up to
+    TLS 1.2 counts as asked once more, for what may be hidden there was asked for, too; so does what
+    ended older lists and those of groups; and what was picked, which is not missed."""
+    asked = Counter(hello for hello, _ in log)
+    picked, ends = _ends(log)
+    main = max((version for version in picked if version < Version.TLSv1_3), default=None)
+    times = {hello: asked[hello] - 1 for v, hello in ends.items() if v not in picked}
+    for version, hello in ends.items():
+        if version in picked:
+            times[hello] = asked[hello] + (version is not Version.TLSv1_3)
+    for hello in _group_ends(log):
+        times[hello] = asked[hello] + 1
+    for hello, answer in log:
+        spoken = isinstance(answer, Picked) and answer.version == hello.version
+        if spoken and hello.version in (main, Version.TLSv1_3):
+            times[hello] = asked[hello] + 1
+    for hello, answer in log:
+        if isinstance(answer, Refused) and answer.times > 1:  # by hang-ups: that costs many
+            times.pop(hello, None)
+    again = Counter[Hello]()
+    for _ in range(many if times else 0):
+        least = min(times, key=times.__getitem__)
+        times[least] += 1
+        again[least] += 1
+    return tuple(again.elements())
+
+
+def _ends(log: Log) -> tuple[set[Version], dict[Version, Hello]]:
+    """The versions that were picked; and the hellos that ended the lists of suites, the newest
+    first, or found a version refused: of the older ones the newest, which asks for all."""
+    picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
     ends: dict[Version, Hello] = {}
     for hello, answer in log:
         if isinstance(answer, Refused | Picked) and hello.version is not Version.SSLv2:
@@ -110,32 +150,7 @@ def briefly(log: Log, left: int) -> tuple[Hello, ...]:
             if not spoken and (first is None or len(hello.groups) >= len(first.groups)):
                 ends[hello.version] = hello
     older = sorted((v for v in ends if v < min(picked, default=v)), reverse=True)
-    newest = sorted(ends.keys() - older[1:], reverse=True)  # of the older ones it asks for all
-    refused = [ends[version] for version in newest if version not in picked]
-    listed = [ends[version] for version in newest if version in picked]
-    parts = hiding(log, left // 3)
-    if left <= 0:
-        every = (*refused, *refused, *listed, *_group_ends(log))
-        return (*parts, *(hello for hello in every for _ in range(2)))
-    main = max((version for version in picked if version < Version.TLSv1_3), default=None)
-    picks = [hello for hello in accepted if hello.version is main]
-    among = islice(_turns(refused, listed, picks), max(0, left - len(parts)))
-    return (*parts, *Counter(among).elements())
-
-
-def _turns(
-    refused: Sequence[Hello], listed: Sequence[Hello], picks: Sequence[Hello]
-) -> Iterator[Hello]:
-    """What is worth asking again of little, without an end: the versions that are `refused` twice
-    in each turn, for no error is worse, but no more than `REFUSED` times; the end of one list; and
-    in every other turn what was picked."""
-    for turn in count() if refused or listed else ():
-        if 2 * turn < REFUSED or not listed:
-            yield from (*refused, *refused)
-        if listed:
-            yield listed[turn % len(listed)]
-        if picks and turn % 2 == 0:
-            yield picks[turn * SELDOM % len(picks)]
+    return picked, {v: ends[v] for v in sorted(ends.keys() - older[1:], reverse=True)}
 
 
 def _like(hellos: Sequence[Hello], accepted: Sequence[Hello]) -> list[Hello]:

@@ -81,16 +81,23 @@ def within(log: Sequence[tuple[Hello, Answer]], trail: Trail) -> bool:
 
 
 def steady(log: Sequence[tuple[Hello, Answer]], later: Sequence[tuple[Hello, Answer]]) -> bool:
-    """Whether what was asked `later` was answered as before, and what is new was refused."""
+    """Whether what was asked `later` was answered as before, if at all, and what is new was
+    refused."""
     before = dict(log)
     return all(
-        _told(answer) == _told(before[hello]) if hello in before else isinstance(answer, Refused)
+        isinstance(answer, Unknown) or _told(answer) == _told(before[hello])
+        if hello in before
+        else isinstance(answer, Refused)
         for hello, answer in later
     )
 
 
 def _told(answer: Answer) -> Answer:
-    """`answer` without what depends on when it was asked."""
+    """`answer` without what depends on when it was asked, and what no log keeps."""
+    if isinstance(answer, Picked):
+        return replace(answer, certificates=())
+    if isinstance(answer, Refused) and answer.times > 1:  # by hang-ups, as many as it took
+        answer = replace(answer, why="", times=2)
     if isinstance(answer, Refused) and answer.tolerant:
         return replace(answer, tolerant=False)
     return answer
