@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_doubt import CURVES, ECDHE, LONG, NEW, OLD, RSA, server
+from tests.core.test_doubt import CURVES, ECDHE, LONG, NEW, OLD, RSA, TLS13, server
 from tests.core.test_explore import USUAL, Profile, expect, profiles
 from tests.scan.virtual import ROUND_TRIP, Serve, Server, plainly, scanned, scanned_together
 from tlscheck.core import registry, suppose
@@ -268,6 +268,29 @@ def test_unequal_servers_are_told_apart_beside_neighbours_like_one_of_them(
                 assert said[version.label].offered == "yes", (version, said)
             missed += not report.mixed
     assert missed <= most
+
+
+def test_what_features_leave_is_spent_on_asking_again() -> None:
+    """A neighbour with twelve suites leaves 3 of 30 hellos, and of those for features 9."""
+    limits, new = Limits.of("normal", 60), Version.TLSv1_3
+    usual = replace(server(USUAL_ORDER, OLD), curves=dict.fromkeys(OLD, CURVES[:1]))
+    newer = replace(
+        usual, suites=usual.suites | {new: TLS13}, curves=usual.curves | {new: CURVES[:1]}
+    )
+    flagged = [0, 0]
+    for n, features in enumerate((False, True)):
+        for seed in range(0, 60, 10):
+            pairs = [unequal(usual, newer, seed + nth) for nth in range(10)]
+            servers = [*(Clocked(usual) for _ in range(9)), *pairs]
+            reports, _ = scanned_together(servers, limits, features=features)
+            flagged[n] += sum(report.mixed for report in reports[9:])
+            for report, clocked in zip(reports[2:9], servers[2:9], strict=True):
+                found_exactly(report, usual)
+                assert isinstance(clocked, Clocked)
+                assert clocked.connections <= FEW + features * limits.features
+                refused = Counter(clocked.asked)[opening(new)]
+                assert refused >= (4 if features else 2)
+    assert flagged[0] < 52 and flagged[1] >= 57
 
 
 def test_another_refusal_of_the_same_hello_than_before_is_looked_into() -> None:

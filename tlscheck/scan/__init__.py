@@ -96,10 +96,15 @@ class Run:
         try:
             facts, mixed = await _explore(prober, lesson, roomy)
             facts = await keyed(prober, facts)
-            unsteady = [v.label for v in doubt.unsteady(prober.log)]
             found = Looked()
             if self.world.certificates:
-                found = await looked(prober, facts, self.world.limits.features)
+                begun, explored = prober.connections, len(prober.log)
+                found = await looked(prober, facts, limits.features)
+                del prober.log[explored:]  # they ask for something else
+                left = limits.features - (prober.connections - begun)
+                if mixed is None and limits.again and left > 0:
+                    facts, mixed = await _further(prober, facts, left)
+            unsteady = [v.label for v in doubt.unsteady(prober.log)]
             answered = await https
             facts, odd = _witnessed(facts, answered)
             deep: dict[str, Any] | None = None
@@ -214,15 +219,35 @@ async def _explore(
         with lesson.learn(_trail(asked, facts)) as fresh:
             plain = facts
             if odd or await _open(prober, asked):
-                facts = await _behind(prober, facts)
-                await prober.answers(doubt.doubts(prober.log))
+                facts = await _closely(prober, facts)
             spare = await prober.spare_replies()
             mixed = doubt.contradiction(prober.log)
             if fresh and mixed is None and facts == plain and prober.stopped is None:
                 fresh.proof.set_result(True)
     facts, lost = doubt.overlooked(facts, spare)
-    mixed = mixed or lost
-    return (facts, None) if mixed is None else (await _of_each(prober, facts), mixed)
+    return await _of_each(prober, facts, mixed or lost)
+
+
+async def _further(
+    prober: Prober, facts: tuple[VersionFacts, ...], left: int
+) -> tuple[tuple[VersionFacts, ...], str | None]:
+    """`facts`, and how the answers contradict each other, when what is `left` of the connections
+    for features has been spent on asking again."""
+    asked = tuple(prober.log)
+    again = doubt.scarcest(asked, left)
+    told = tuple(zip(again, await prober.answers(again), strict=True))
+    if foresight.steady(asked, told):
+        return facts, None
+    facts = await _closely(prober, facts)
+    return await _of_each(prober, facts, doubt.contradiction(prober.log))
+
+
+async def _closely(prober: Prober, facts: tuple[VersionFacts, ...]) -> tuple[VersionFacts, ...]:
+    """`facts` with what hides behind the lists; and all that may tell unequal servers apart is
+    asked again."""
+    facts = await _behind(prober, facts)
+    await prober.answers(doubt.doubts(prober.log))
+    return facts
 
 
 async def _steady(prober: Prober, asked: doubt.Log, left: int) -> bool:
@@ -240,13 +265,17 @@ async def _open(prober: Prober, asked: doubt.Log) -> bool:
     return not await _steady(prober, asked, doubt.FEW - prober.connections)
 
 
-async def _of_each(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
-    """`facts` with what unequal servers at this address have besides: all is asked so often that
-    each of them is met."""
+async def _of_each(
+    prober: Prober, facts: tuple[VersionFacts, ...], mixed: str | None
+) -> tuple[tuple[VersionFacts, ...], str | None]:
+    """`facts` with what unequal servers at this address have besides, if it is `mixed`: all is
+    asked so often that each of them is met."""
+    if mixed is None:
+        return facts, None
     again = await asyncio.gather(
         *(prober.drive(explore_version(fact.version, insist=doubt.OFTEN)) for fact in facts)
     )
-    return tuple(doubt.merged(*both) for both in zip(facts, again, strict=True))
+    return tuple(doubt.merged(*both) for both in zip(facts, again, strict=True)), mixed
 
 
 def _trail(
