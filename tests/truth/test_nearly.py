@@ -12,7 +12,7 @@ from .nearly import PAIRS, Count, alone, beside
 @pytest.mark.parametrize("name", PAIRS)
 def test_alone_nearly_equal_servers_are_told_apart_mostly(name: str) -> None:
     found = alone(name, 20)
-    assert found.scans == 20 and found.mixed >= 14 and found.false <= 2
+    assert found.scans == 20 and found.mixed >= 13 and found.false <= 4
 
 
 def test_beside_neighbours_a_version_of_one_of_them_is_seldom_missed() -> None:

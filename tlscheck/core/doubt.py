@@ -31,7 +31,7 @@ _CHACHA = frozenset(s.code for s in registry.suites().values() if "CHACHA20" in 
 # have answered. Versions that agree with each other are evidence already, but not of those that are
 # refused; and a version that one of the two speaks is the worst to miss.
 OFTEN, SELDOM = 8, 4
-REFUSED, REFUSED_SELDOM = 12, 3  # times that a refused version is asked for again
+REFUSED, REFUSED_SELDOM = 12, 2  # times that a refused version is asked for again
 FEW = 30  # hellos to a server that answers all as its neighbours do
 LEAST = 4  # of these, besides, where others were asked in vain
 MOST_AGAIN = 16  # hellos of one version to ask again, of those that were accepted
