@@ -159,7 +159,8 @@ class Prober:
         self, hellos: Sequence[Hello], knocks: Sequence[Hello]
     ) -> tuple[Reply | None, ...]:
         """The replies to the first few `hellos`, before any is settled: what is accepted serves
-        as the control. A server that has said nothing is asked no more than these at once.
+        as the control. A server that has said nothing is asked no more than these at once, but for
+        what is asked early (`Ahead.early`).
 
         Where none of them says anything, `knocks` are tried for a while before the target is
         given up.
