@@ -40,6 +40,7 @@ INTERRUPTED = "interrupted"
 STARTS = 32  # targets that may have just begun: more would wait for this machine, not for servers
 START = 0.35  # seconds for which a target counts as one that has just begun
 SELDOM_SPOKEN = (Version.TLSv1_3, Version.SSLv3)  # by those whose other versions agree
+MARGIN = 3  # connections that a server in trouble may take more than another time
 FIRST = 2  # versions asked at once of a server that has said nothing yet: so few slots are held
 
 
@@ -101,7 +102,7 @@ class Run:
                 begun, explored = prober.connections, len(prober.log)
                 found = await looked(prober, facts, limits.features)
                 del prober.log[explored:]  # they ask for something else
-                left = limits.features - (prober.connections - begun)
+                left = limits.features - (prober.connections - begun) - MARGIN
                 if mixed is None and limits.again and left > 0:
                     facts, mixed = await _further(prober, facts, left)
             unsteady = [v.label for v in doubt.unsteady(prober.log)]
