@@ -271,7 +271,7 @@ def test_unequal_servers_are_told_apart_beside_neighbours_like_one_of_them(
 
 
 def test_what_features_leave_is_spent_on_asking_again() -> None:
-    """A neighbour with twelve suites leaves 3 of 30 hellos, and of those for features 9."""
+    """A neighbour with twelve suites leaves 3 of 30 hellos, and more of those for features."""
     limits, new = Limits.of("normal", 60), Version.TLSv1_3
     usual = replace(server(USUAL_ORDER, OLD), curves=dict.fromkeys(OLD, CURVES[:1]))
     newer = replace(

@@ -8,50 +8,42 @@ speaks and that is said not to be offered, or a list that is said to be whole an
 from __future__ import annotations
 
 import argparse
-import asyncio
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.core.test_doubt import TLS13
+from tests.core.test_doubt import OLD, TLS13, server
 from tests.core.test_explore import Profile
-from tests.scan.virtual import ROUND_TRIP, Serve, Server, plainly, scanned_together
+from tests.scan.test_paces import USUAL_ORDER
+from tests.scan.virtual import Serve, Server, scanned_together
 from tlscheck.core import registry
 from tlscheck.core.model import EndpointReport
 from tlscheck.core.registry import Version
-from tlscheck.core.reply import Hello, Reply
 from tlscheck.scan import Limits
 
-SUITES = (
-    0xC02F, 0xC027, 0xC013, 0xC030, 0xC028, 0xC014, 0x009C, 0x003C, 0x002F, 0x009D, 0x003D, 0x0035
-)  # fmt: skip
-SSL3, OLD, NEW = Version.SSLv3, (Version.TLSv1_0, Version.TLSv1_1), Version.TLSv1_3
-MAIN = Version.TLSv1_2
+SSL3, MAIN, NEW = Version.SSLv3, Version.TLSv1_2, Version.TLSv1_3
 TOGETHER = 5  # unequal servers in one scan, beside nine that are equal
 
 
-def server(
-    *versions: Version, suites: tuple[int, ...] = SUITES, newest: tuple[int, ...] = TLS13
-) -> Profile:
-    table = registry.suites()
-    spoken = {v: newest if v is NEW else tuple(s for s in suites if table[s].first <= v)
-              for v in versions}  # fmt: skip
-    return Profile(spoken, dict.fromkeys(versions, (23,)), (), True)
+def one(*versions: Version, suites: tuple[int, ...] = USUAL_ORDER) -> Profile:
+    """A server of these versions, with one curve."""
+    return replace(server(suites, versions), curves=dict.fromkeys(versions, (23,)), fields=())
 
 
-MODERN = server(MAIN, NEW)
+OLDEST, MODERN = one(*OLD), one(MAIN, NEW)
 PAIRS = {
-    "TLS 1.3, beside TLS 1.2": (server(MAIN), MODERN),
-    "TLS 1.3, beside TLS 1.0 to 1.2": (server(*OLD, MAIN), server(*OLD, MAIN, NEW)),
-    "TLS 1.0 and 1.1": (MODERN, server(*OLD, MAIN, NEW)),
-    "TLS 1.1": (MODERN, server(OLD[1], MAIN, NEW)),
-    "SSLv3": (server(*OLD, MAIN), server(SSL3, *OLD, MAIN)),
-    "the first suite": (MODERN, server(MAIN, NEW, suites=SUITES[1:])),
-    "a suite in the middle": (MODERN, server(MAIN, NEW, suites=SUITES[:5] + SUITES[6:])),
-    "the last suite": (MODERN, server(MAIN, NEW, suites=SUITES[:-1])),
-    "a suite of TLS 1.3": (MODERN, server(MAIN, NEW, newest=TLS13[:-1])),
+    "TLS 1.3, beside TLS 1.2": (one(MAIN), MODERN),
+    "TLS 1.3, beside TLS 1.0 to 1.2": (OLDEST, one(*OLD, NEW)),
+    "TLS 1.0 and 1.1": (MODERN, one(*OLD, NEW)),
+    "TLS 1.1": (MODERN, one(*OLD[1:], NEW)),
+    "SSLv3": (OLDEST, one(SSL3, *OLD)),
+    "the first suite": (MODERN, one(MAIN, NEW, suites=USUAL_ORDER[1:])),
+    "a suite in the middle": (MODERN, one(MAIN, NEW, suites=USUAL_ORDER[:5] + USUAL_ORDER[6:])),
+    "the last suite": (MODERN, one(MAIN, NEW, suites=USUAL_ORDER[:-1])),
+    "a suite of TLS 1.3": (MODERN, replace(MODERN, suites=MODERN.suites | {NEW: TLS13[:-1]})),
     "a group": (MODERN, replace(MODERN, curves=dict.fromkeys(MODERN.curves, (23, 24)))),
-    "the order of six suites": (MODERN, server(MAIN, NEW, suites=SUITES[5::-1] + SUITES[6:])),
+    "the order of six suites": (
+        MODERN, one(MAIN, NEW, suites=USUAL_ORDER[5::-1] + USUAL_ORDER[6:])
+    ),
 }  # fmt: skip
 Pair = tuple[Profile, Profile]
 
@@ -75,7 +67,7 @@ class Count:
 
 def _false(report: EndpointReport, pair: Pair) -> Iterator[bool]:
     (target,) = report.targets
-    for version in (SSL3, *OLD, MAIN, NEW):
+    for version in (SSL3, *OLD, NEW):
         said = target.protocols[version.label]
         every = {suite for one in pair for suite in one.suites.get(version, ())}
         groups = {group for one in pair for group in one.curves.get(version, ())}
@@ -87,21 +79,15 @@ def _false(report: EndpointReport, pair: Pair) -> Iterator[bool]:
                 yield not {registry.group_name(group) for group in groups} <= set(said.groups)
 
 
-def _unequal(pair: Pair, seed: str) -> Serve:
-    chance = random.Random(seed)
-
-    async def serve(hello: Hello, wait: float) -> Reply:
-        await asyncio.sleep(ROUND_TRIP)
-        return plainly(pair[chance.random() < 0.5], hello)
-
-    return serve
+def _unequal(pair: Pair, seed: int) -> Serve:
+    return Server(pair[0], seed, other=pair[1])
 
 
 def alone(name: str, runs: int) -> Count:
     """`runs` scans of one unequal pair, quick, with nothing beside it."""
     count = Count()
     for run in range(runs):
-        (report,), _ = scanned_together([_unequal(PAIRS[name], f"{name}/{run}")])
+        (report,), _ = scanned_together([_unequal(PAIRS[name], run)])
         count.add(report, PAIRS[name])
     return count
 
@@ -110,7 +96,7 @@ def beside(name: str, runs: int, *, features: bool) -> Count:
     """`TOGETHER` times as many, each beside nine servers like one of the two."""
     count, pair, limits = Count(), PAIRS[name], Limits.of("normal", 60)
     for run in range(runs):
-        odd = [_unequal(pair, f"{name}/{run}/{n}") for n in range(TOGETHER)]
+        odd = [_unequal(pair, TOGETHER * run + n) for n in range(TOGETHER)]
         equal: list[Serve] = [Server(pair[run % 2]) for _ in range(9)]
         reports, _ = scanned_together([*equal, *odd], limits, features=features)
         for report in reports[9:]:

@@ -138,10 +138,14 @@ def scarcest(log: Log, many: int) -> tuple[Hello, ...]:
     return tuple(again.elements())
 
 
+def _spoken(log: Log) -> set[Version]:
+    return {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+
+
 def _ends(log: Log) -> tuple[set[Version], dict[Version, Hello]]:
     """The versions that were picked; and the hellos that ended the lists of suites, the newest
     first, or found a version refused: of the older ones the newest, which asks for all."""
-    picked = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+    picked = _spoken(log)
     ends: dict[Version, Hello] = {}
     for hello, answer in log:
         if isinstance(answer, Refused | Picked) and hello.version is not Version.SSLv2:
@@ -200,7 +204,7 @@ def _spread(hellos: Sequence[Hello], most: int) -> list[Hello]:
 def agreed(log: Log) -> bool:
     """Whether the versions up to TLS 1.2 pick alike: the suites that both have, in one order; and
     there are so many that this is no chance."""
-    spoken = {h.version for h, a in log if isinstance(a, Picked) and a.version == h.version}
+    spoken = _spoken(log)
     versions = {version for version in spoken if version < Version.TLSv1_3}
     if len(versions) < 2:
         return False

@@ -99,12 +99,9 @@ class Run:
             facts = await keyed(prober, facts)
             found = Looked()
             if self.world.certificates:
-                begun, explored = prober.connections, len(prober.log)
-                found = await looked(prober, facts, limits.features)
-                del prober.log[explored:]  # they ask for something else
-                left = limits.features - (prober.connections - begun) - MARGIN
-                if mixed is None and limits.again and left > 0:
-                    facts, mixed = await _further(prober, facts, left)
+                found, left = await looked(prober, facts, limits.features)
+                if mixed is None and limits.again:
+                    facts, mixed = await _further(prober, facts, left - MARGIN)
             unsteady = [v.label for v in doubt.unsteady(prober.log)]
             answered = await https
             facts, odd = _witnessed(facts, answered)
@@ -210,7 +207,7 @@ async def _explore(
         # Where it did not follow, it was asked in vain, too; and at gentle may have been.
         spent = len(asked) if followed and again else prober.connections
         left = max(doubt.FEW - spent, 0 if followed else doubt.LEAST)
-        odd = not await _steady(prober, asked, left)
+        odd = not await _steady(prober, asked, doubt.briefly(asked, left))
     if twin and not odd:
         spare = await prober.spare_replies()
         # What it has said since is held against all it said only if it is something new.
@@ -235,9 +232,7 @@ async def _further(
     """`facts`, and how the answers contradict each other, when what is `left` of the connections
     for features has been spent on asking again."""
     asked = tuple(prober.log)
-    again = doubt.scarcest(asked, left)
-    told = tuple(zip(again, await prober.answers(again), strict=True))
-    if foresight.steady(asked, told):
+    if await _steady(prober, asked, doubt.scarcest(asked, left)):
         return facts, None
     facts = await _closely(prober, facts)
     return await _of_each(prober, facts, doubt.contradiction(prober.log))
@@ -251,10 +246,9 @@ async def _closely(prober: Prober, facts: tuple[VersionFacts, ...]) -> tuple[Ver
     return facts
 
 
-async def _steady(prober: Prober, asked: doubt.Log, left: int) -> bool:
+async def _steady(prober: Prober, asked: doubt.Log, again: Sequence[Hello]) -> bool:
     """Whether a server that has answered all as its neighbours do, or as its versions let expect
-    of each other, goes on like that in `left` hellos more, and hides nothing."""
-    again = doubt.briefly(asked, left)
+    of each other, goes on like that when it is asked `again`, and hides nothing."""
     return foresight.steady(asked, tuple(zip(again, await prober.answers(again), strict=True)))
 
 
@@ -263,7 +257,8 @@ async def _open(prober: Prober, asked: doubt.Log) -> bool:
     are asked again only if its versions do not agree, or it does not go on like that."""
     if prober.limits.again or not doubt.agreed(asked):
         return True
-    return not await _steady(prober, asked, doubt.FEW - prober.connections)
+    few = doubt.briefly(asked, doubt.FEW - prober.connections)
+    return not await _steady(prober, asked, few)
 
 
 async def _of_each(

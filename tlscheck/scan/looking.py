@@ -17,10 +17,11 @@ from tlscheck.core.reply import Hello
 from tlscheck.scan.prober import Prober
 
 
-async def looked(prober: Prober, facts: Sequence[VersionFacts], most: int) -> Looked:
+async def looked(prober: Prober, facts: Sequence[VersionFacts], most: int) -> tuple[Looked, int]:
     """The features of a target whose versions are `facts`, for about `most` connections: what is
-    asked again because of faults may take a few more, and what is left then is unknown."""
-    begun = prober.connections
+    asked again because of faults may take a few more, and what is left then is unknown. And how
+    many connections are left. The log keeps none of it: it asks for something else."""
+    begun, explored = prober.connections, len(prober.log)
     spent = Unknown(f"not asked: {most} connections were spent on features")
 
     async def answers(hellos: Sequence[Hello]) -> tuple[Answer, ...]:
@@ -34,7 +35,8 @@ async def looked(prober: Prober, facts: Sequence[VersionFacts], most: int) -> Lo
             hellos = exploration.send(await answers(hellos))
     except StopIteration as stop:
         found: Looked = stop.value
-        return found
+        del prober.log[explored:]
+        return found, most - (prober.connections - begun)
 
 
 async def keyed(prober: Prober, facts: Sequence[VersionFacts]) -> tuple[VersionFacts, ...]:
